@@ -1,0 +1,1 @@
+//! madrigal-sqlite: being built.

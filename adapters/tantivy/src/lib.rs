@@ -1,0 +1,1 @@
+//! madrigal-tantivy: being built.

@@ -1,0 +1,3 @@
+//! The binary `madrigal`.
+
+fn main() {}

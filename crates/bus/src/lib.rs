@@ -1,0 +1,1 @@
+//! madrigal-bus: being built.

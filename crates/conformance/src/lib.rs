@@ -1,0 +1,1 @@
+//! madrigal-conformance: being built.

@@ -1,0 +1,1 @@
+//! madrigal-http: being built.

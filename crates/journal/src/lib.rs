@@ -1,0 +1,1 @@
+//! madrigal-journal: being built.

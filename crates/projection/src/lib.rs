@@ -1,0 +1,1 @@
+//! madrigal-projection: being built.

@@ -1,0 +1,1 @@
+//! madrigal-saga: being built.

@@ -1,0 +1,1 @@
+//! madrigal-telemetry: being built.

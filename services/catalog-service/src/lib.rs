@@ -1,0 +1,1 @@
+//! madrigal-catalog-service: being built.

@@ -1,0 +1,1 @@
+//! madrigal-contracts: being built.

@@ -1,0 +1,1 @@
+//! madrigal-gateway: being built.

@@ -1,0 +1,1 @@
+//! madrigal-notification-service: being built.

@@ -1,0 +1,1 @@
+//! madrigal-order-service: being built.

@@ -1,0 +1,1 @@
+//! madrigal-payment-service: being built.

@@ -1,0 +1,1 @@
+//! madrigal-user-service: being built.

@@ -1,0 +1,1 @@
+//! madrigal-architecture: being built.

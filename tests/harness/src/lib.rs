@@ -1,0 +1,1 @@
+//! madrigal-harness: being built.

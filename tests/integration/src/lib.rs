@@ -1,0 +1,1 @@
+//! madrigal-integration: being built.

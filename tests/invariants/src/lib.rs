@@ -1,0 +1,1 @@
+//! madrigal-invariants: being built.
