@@ -118,6 +118,13 @@ impl PositionToken {
         }
     }
 
+    /// Raises this token by every component of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        for (log, epoch, position) in other.components() {
+            self.raise(log.clone(), epoch, position);
+        }
+    }
+
     /// The component of one log.
     pub fn component(&self, log: &LogName) -> Option<(LogEpoch, Position)> {
         self.0.get(log).copied()
@@ -160,6 +167,19 @@ impl FromStr for PositionToken {
             token.0.insert(log, (LogEpoch(epoch), Position(position)));
         }
         if token.0.len() > Self::MAX_LOGS { Err(PositionTokenError) } else { Ok(token) }
+    }
+}
+
+impl Serialize for PositionToken {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for PositionToken {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 
