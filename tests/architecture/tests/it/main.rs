@@ -1,0 +1,7 @@
+//! The rules that a machine checks.
+
+mod dependencies;
+mod licences;
+mod manifests;
+mod metadata;
+mod sources;
