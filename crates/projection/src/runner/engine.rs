@@ -1,0 +1,247 @@
+//! One step of a runner: read, fold, commit, publish; and the operator's verbs, which take the same lock.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use madrigal_core::{Position, RecordedEvent, Timestamp};
+use madrigal_event_store::ReadError;
+use tokio::sync::watch;
+
+use super::RunnerOptions;
+use super::cache::{RowCache, Slot};
+use super::fold::{self, Plan};
+use crate::progress::{Progress, RunError, Status};
+use crate::projection::Projection;
+use crate::store::DynViewStore;
+use crate::view::{Checkpoint, ViewBatch, ViewId};
+
+/// What all handles of one runner share.
+pub(crate) struct Shared<P: Projection> {
+    pub(crate) projection: P,
+    pub(crate) view: ViewId,
+    pub(crate) log: madrigal_event_store::DynEventStore,
+    pub(crate) views: DynViewStore,
+    pub(crate) host: madrigal_core::Host,
+    pub(crate) options: RunnerOptions,
+    pub(crate) prepared: tokio::sync::OnceCell<()>,
+    pub(crate) engine: tokio::sync::Mutex<Option<Loaded<P::Row>>>,
+    pub(crate) progress: watch::Sender<Progress>,
+}
+
+/// What the runner holds in memory between batches. Taken out for each step and put back only when the step has
+/// succeeded, so that a failure, or a step that was dropped half-way, forgets all of it.
+pub(crate) struct Loaded<R> {
+    pub(super) checkpoint: Checkpoint,
+    pub(super) lanes: HashSet<String>,
+    pub(super) cache: RowCache<R>,
+    behind: bool,
+}
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) applied_through: Position,
+    pub(crate) end: Position,
+}
+
+impl<P: Projection> Shared<P> {
+    /// Applies the next batch, if there is one.
+    pub(crate) async fn step(&self) -> Result<Step, RunError> {
+        let mut guard = self.engine.lock().await;
+        let mut loaded = match guard.take() {
+            Some(loaded) => loaded,
+            None => self.load().await?,
+        };
+        let log_epoch = self.log.epoch();
+        if loaded.checkpoint.epoch != log_epoch {
+            return Err(RunError::OtherEpoch { checkpoint: loaded.checkpoint.epoch, log: log_epoch });
+        }
+        let limit = if loaded.behind { self.options.batch_behind } else { self.options.batch };
+        let read = self.log.read_log(loaded.checkpoint.position, limit).await.map_err(read_error)?;
+        let (from, end) = (loaded.checkpoint.position, read.end);
+        if read.scanned_through > from {
+            let checkpoint = Checkpoint { epoch: log_epoch, position: read.scanned_through };
+            // The store's contract says so already; a view must not depend on it.
+            let mut last = from;
+            let events = read.events.into_iter().filter(|event| {
+                let next = event.position > last;
+                last = last.max(event.position);
+                next
+            });
+            self.apply(&mut loaded, events.collect(), checkpoint).await?;
+        }
+        loaded.behind = end.0.saturating_sub(loaded.checkpoint.position.0) > self.options.batch_behind as u64;
+        let step = Step { applied_through: loaded.checkpoint.position, end };
+        self.publish(&loaded);
+        *guard = Some(loaded);
+        Ok(step)
+    }
+
+    async fn apply(
+        &self,
+        loaded: &mut Loaded<P::Row>,
+        events: Vec<RecordedEvent>,
+        checkpoint: Checkpoint,
+    ) -> Result<(), RunError> {
+        let now = self.host.now();
+        self.measure(&events, now);
+        let plan = Plan::of(&self.projection, self.options.upcaster.as_ref(), &mut loaded.lanes, events, now);
+        let mut batch = ViewBatch::at(checkpoint);
+        batch.parked = plan.parked;
+        let mut keys: Vec<&String> = plan.groups.keys().collect();
+        // Rows in the order of their keys go to neighbouring pages of the store's index.
+        keys.sort_unstable();
+        let mut slots = self.slots(loaded, &keys).await?;
+        for (done, key) in keys.into_iter().enumerate() {
+            if done % YIELD_EVERY == YIELD_EVERY - 1 {
+                tokio::task::yield_now().await;
+            }
+            let events: Vec<&RecordedEvent> = plan.groups[key].iter().map(|index| &plan.events[*index]).collect();
+            let start = slots.remove(key).unwrap_or_else(Slot::absent);
+            let slot = self.fold_key(key, start, &events, loaded, &mut batch, now);
+            loaded.cache.put(key.clone(), slot);
+        }
+        if loaded.lanes.len() >= self.options.max_parked_lanes {
+            return Err(RunError::TooManyParked(self.options.max_parked_lanes));
+        }
+        batch.parked.sort_by_key(|event| event.position);
+        self.views.commit(&self.view, batch).await?;
+        loaded.checkpoint = checkpoint;
+        Ok(())
+    }
+
+    /// Folds the events of one key into the batch; parks from the first that fails.
+    fn fold_key(
+        &self,
+        key: &str,
+        start: Slot<P::Row>,
+        events: &[&RecordedEvent],
+        loaded: &mut Loaded<P::Row>,
+        batch: &mut ViewBatch,
+        now: Timestamp,
+    ) -> Slot<P::Row> {
+        let (had_row, before) = (start.row.is_some(), start.position);
+        let unchanged = start.clone();
+        let folded = fold::fold(&self.projection, key, start, events, true);
+        let (slot, mut applied, mut error) = (folded.slot, folded.applied, folded.error);
+        let mut kept = slot;
+        if kept.position > before {
+            match &kept.row {
+                None if had_row => batch.deletes.push(key.to_owned()),
+                None => {}
+                Some(row) => match fold::stored(&self.projection, row, &kept) {
+                    Ok(stored) => batch.puts.push((key.to_owned(), stored)),
+                    // A row that cannot be stored: none of these events counts as applied.
+                    Err(odd) => (applied, error, kept) = (0, Some(odd), unchanged),
+                },
+            }
+        }
+        if let Some(error) = error {
+            let lane = fold::key_lane(key);
+            tracing::warn!(view = %self.view, %lane, position = %events[applied].position, %error, "parked a key");
+            batch.parked.push(fold::failed(lane.clone(), events[applied], &error, now));
+            batch.parked.extend(events[applied + 1..].iter().map(|event| fold::behind(lane.clone(), event, now)));
+            loaded.lanes.insert(lane);
+        }
+        kept
+    }
+
+    /// The rows of `keys`: from the cache, the missing ones from the store in one query.
+    async fn slots(
+        &self,
+        loaded: &mut Loaded<P::Row>,
+        keys: &[&String],
+    ) -> Result<std::collections::HashMap<String, Slot<P::Row>>, RunError> {
+        let mut slots = std::collections::HashMap::with_capacity(keys.len());
+        let mut missing = Vec::new();
+        for key in keys {
+            match loaded.cache.take(key) {
+                Some(slot) => drop(slots.insert((*key).clone(), slot)),
+                None => missing.push((*key).clone()),
+            }
+        }
+        for chunk in missing.chunks(MAX_LOAD) {
+            for (key, row) in self.views.load(&self.view, chunk.to_vec()).await? {
+                let slot = self.decoded(&key, &row)?;
+                slots.insert(key, slot);
+            }
+        }
+        Ok(slots)
+    }
+
+    pub(super) fn decoded(&self, key: &str, row: &crate::view::StoredRow) -> Result<Slot<P::Row>, RunError> {
+        let decoded: P::Row =
+            row.body.decode().map_err(|error| RunError::RowForm { key: key.to_owned(), why: error.to_string() })?;
+        Ok(Slot { row: Some(decoded), version: row.version, position: row.position })
+    }
+
+    /// Makes the view known to its store, once in this process: reads may come before the first batch.
+    pub(crate) async fn prepared(&self) -> Result<(), madrigal_core::Fault> {
+        let prepare = || self.views.prepare(&self.view, self.projection.column_names());
+        self.prepared.get_or_try_init(prepare).await.copied()
+    }
+
+    pub(super) async fn load(&self) -> Result<Loaded<P::Row>, RunError> {
+        self.prepared().await?;
+        let stored = self.views.checkpoint(&self.view).await?;
+        let (epoch, end) = (self.log.epoch(), self.log.end());
+        let checkpoint = stored.unwrap_or(Checkpoint { epoch, position: Position::START });
+        if checkpoint.epoch != epoch {
+            return Err(RunError::OtherEpoch { checkpoint: checkpoint.epoch, log: epoch });
+        }
+        if checkpoint.position > end {
+            return Err(RunError::BeyondEnd { checkpoint: checkpoint.position, end });
+        }
+        let lanes = self.views.parked_lanes(&self.view, self.options.max_parked_lanes).await?;
+        if lanes.len() >= self.options.max_parked_lanes {
+            return Err(RunError::TooManyParked(lanes.len()));
+        }
+        let cache = RowCache::new(self.options.cached_rows);
+        Ok(Loaded { checkpoint, lanes: lanes.into_iter().collect(), cache, behind: false })
+    }
+
+    pub(super) fn publish(&self, loaded: &Loaded<P::Row>) {
+        self.progress.send_modify(|progress| {
+            progress.checkpoint = Some(loaded.checkpoint);
+            if *progress.lanes != loaded.lanes {
+                progress.lanes = Arc::new(loaded.lanes.clone());
+            }
+        });
+    }
+
+    pub(crate) fn set_status(&self, status: Status) {
+        self.progress.send_if_modified(|progress| {
+            let changed = progress.status != status;
+            progress.status = status;
+            changed
+        });
+    }
+
+    /// `event_processing_lag_seconds`: for each type in the batch the oldest event's age when it is applied.
+    fn measure(&self, events: &[RecordedEvent], now: Timestamp) {
+        let mut seen: Vec<&str> = Vec::new();
+        for event in events {
+            let event_type = event.event_type.as_str();
+            if seen.contains(&event_type) {
+                continue;
+            }
+            seen.push(event_type);
+            metrics::histogram!("event_processing_lag_seconds", "service" => self.options.service, "event_type" => event_type.to_owned())
+                .record(now.since(event.metadata.timestamp).as_secs_f64());
+        }
+    }
+}
+
+/// Rows folded before other tasks of the runtime get their turn: about a millisecond of work.
+const YIELD_EVERY: usize = 256;
+
+/// [`crate::ViewStore::load`]'s bound.
+const MAX_LOAD: usize = 10_000;
+
+pub(super) fn read_error(error: ReadError) -> RunError {
+    match error {
+        ReadError::OtherEpoch { reader, log } => RunError::OtherEpoch { checkpoint: reader, log },
+        ReadError::BeyondEnd { reader, end } => RunError::BeyondEnd { checkpoint: reader, end },
+        ReadError::Fault(fault) => RunError::Fault(fault),
+    }
+}
