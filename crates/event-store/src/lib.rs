@@ -1,11 +1,24 @@
 //! The event store: streams of events with optimistic concurrency, read by stream or in the order of the log.
 //!
-//! [`EventStore`] is the port; its MUSTs are cases of `madrigal-conformance`. Two implementations are here: the journal's
-//! (durable) and the in-memory reference (the rules, written as plainly as possible).
+//! [`EventStore`] is the port; its MUSTs are cases of `madrigal-conformance`. Two implementations are here:
+//! [`JournalEventStore`] (durable, embedded) and [`MemoryEventStore`] (the reference: the rules, written as plainly as
+//! possible). Modules in reading order:
+//!
+//! * [`port`], [`limits`]: what a store promises, and how much a call may bring;
+//! * [`journal_store`]: the journal's; inside: `envelope` (an event's bytes), `index` (streams and event ids);
+//! * [`memory`]: the reference;
+//! * [`snapshot`]: the port for cached states.
 
+pub mod envelope;
+mod index;
+pub mod journal_store;
+pub mod limits;
+pub mod memory;
 pub mod port;
 pub mod snapshot;
 
+pub use journal_store::{EventStoreOptions, JournalEventStore, StoreOpenError};
+pub use memory::MemoryEventStore;
 pub use port::{
     AppendError, Appended, DynEventStore, EventStore, LogRead, ReadError, StreamAppend, StreamRead, StreamSlice,
     WaitError,

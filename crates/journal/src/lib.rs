@@ -1,1 +1,35 @@
-//! madrigal-journal: being built.
+//! An append-only log in segment files: durable, ordered, fast because many appenders share one write and one sync.
+//!
+//! [`Journal::open`] recovers the log and locks its directory. Appenders put [`Batch`]es into a buffer
+//! ([`Journal::enqueue`], a short critical section) and wait for [`Ticket::durable`]; one thread writes whole groups of
+//! batches, syncs them and publishes the durable position. Readers see only what is durable, and never wait for writers.
+//!
+//! The files' format is `docs/journal-format.md`. Modules in reading order:
+//!
+//! * [`options`], [`error`]: what can be chosen, and what can go wrong;
+//! * [`disk`]: the port to files, so that tests can break them;
+//! * [`journal`]: the handle; [`batch`]: what is appended; [`read`]: records back, by position;
+//! * inside: `frame` (bytes of a batch), `segment` (one file), `epoch` (the log's identity), `recovery` (what a crash
+//!   left), `writer` and `preparer` (the two threads), `shared` (what they share).
+
+pub mod batch;
+pub mod disk;
+mod epoch;
+pub mod error;
+mod frame;
+pub mod journal;
+pub mod options;
+mod preparer;
+pub mod read;
+mod recovery;
+mod segment;
+mod shared;
+mod writer;
+
+pub use batch::Batch;
+pub use disk::{Disk, DiskFile, SystemDisk};
+pub use error::{EnqueueError, OpenError, ReadError};
+pub use journal::{Journal, Ticket};
+pub use options::{Durability, JournalOptions};
+pub use read::Record;
+pub use recovery::{Cut, EpochChange, Recovery};

@@ -1,0 +1,103 @@
+//! What can go wrong, by operation.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a journal could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process, or another handle in this one, has the directory.
+    #[error("{} is in use by another process", dir.display())]
+    InUse {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// A record is damaged, and not by a stop in the middle of writing it: something after it is intact, or its bytes
+    /// are all there and wrong. Nothing was changed; restore the file, or set it aside and accept the loss.
+    #[error("{} is damaged at offset {offset}: {what}; restore the file from a backup", file.display())]
+    Corrupt {
+        /// The segment.
+        file: PathBuf,
+        /// Where the first bad batch begins, in bytes.
+        offset: u64,
+        /// What was found.
+        what: &'static str,
+    },
+    /// The log ends before the position at which it was closed.
+    #[error("{} ends at position {end}, it was closed at {closed_at}; files are missing", dir.display())]
+    TailMissing {
+        /// The directory.
+        dir: PathBuf,
+        /// Where it ends.
+        end: u64,
+        /// Where it ended when it was closed.
+        closed_at: u64,
+    },
+    /// The files were written by a newer version.
+    #[error("{} has format version {found}, this program reads up to {known}", file.display())]
+    NewerFormat {
+        /// The file.
+        file: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The newest version that is known here.
+        known: u32,
+    },
+    /// The file system refused.
+    #[error("cannot {operation} {}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Why a batch was not accepted; nothing of it is or will be in the log.
+#[derive(Debug, thiserror::Error)]
+pub enum EnqueueError {
+    /// The buffer is full: wait for [`crate::Journal::room`] and try again.
+    #[error("the journal's buffer is full")]
+    Full,
+    /// The disk is full. The journal goes on by itself when there is room again.
+    #[error("no room on the disk for the journal: {reason}")]
+    NoSpace {
+        /// What the system said.
+        reason: String,
+    },
+    /// A batch without records, or one larger than [`crate::Batch::MAX_BYTES`].
+    #[error("a batch has 1 to {} bytes, this one has {actual}", crate::Batch::MAX_BYTES)]
+    Size {
+        /// The batch's size in bytes.
+        actual: usize,
+    },
+    /// Writing or syncing failed earlier; what was not confirmed then is in doubt until the journal is opened again.
+    #[error("the journal stopped after a failure: {reason}")]
+    Poisoned {
+        /// What failed.
+        reason: String,
+    },
+}
+
+/// Why records could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// A durable record is damaged.
+    #[error("{} is damaged at offset {offset}", file.display())]
+    Corrupt {
+        /// The segment.
+        file: PathBuf,
+        /// Where, in bytes.
+        offset: u64,
+    },
+    /// The file system refused.
+    #[error("cannot read {}", file.display())]
+    Io {
+        /// The segment.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}

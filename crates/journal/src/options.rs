@@ -1,0 +1,44 @@
+//! What can be chosen when a journal is opened.
+
+use std::sync::Arc;
+
+use crate::disk::{Disk, SystemDisk};
+
+/// What `Ok` means for an append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// On the device: survives power loss.
+    #[default]
+    Synced,
+    /// With the operating system: survives the process, not the machine. After an unclean stop the log starts a new
+    /// epoch, because readers may have seen what is gone.
+    Buffered,
+}
+
+/// How a journal stores.
+#[derive(Debug, Clone)]
+pub struct JournalOptions {
+    /// What `Ok` means. Default: [`Durability::Synced`].
+    pub durability: Durability,
+    /// The first segment's size in bytes; each next one is twice as large as its predecessor. Small, so that an idle
+    /// log costs little disk. Default: 4 MiB; at least 16 KiB.
+    pub first_segment_bytes: u64,
+    /// The largest size of a segment in bytes; a larger batch gets a segment of its own. Default: 64 MiB.
+    pub segment_bytes: u64,
+    /// How many bytes may wait for the writer before appenders have to; one batch always may. Default: 8 MiB.
+    pub max_pending_bytes: usize,
+    /// Where the files are. Default: the operating system's file system.
+    pub disk: Arc<dyn Disk>,
+}
+
+impl Default for JournalOptions {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Synced,
+            first_segment_bytes: 4 << 20,
+            segment_bytes: 64 << 20,
+            max_pending_bytes: 8 << 20,
+            disk: Arc::new(SystemDisk),
+        }
+    }
+}

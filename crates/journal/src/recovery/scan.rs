@@ -1,0 +1,103 @@
+//! Reads a segment from its first frame to the last intact one.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use crate::disk::read_up_to;
+use crate::error::OpenError;
+use crate::frame::{FrameHeader, HEADER_BYTES};
+use crate::segment::{FIRST_FRAME, Mark, Segment};
+
+const WINDOW: usize = 1 << 20;
+/// Verifying is bound by memory and disk; more threads than this only push each other out of the caches.
+const MAX_THREADS: usize = 4;
+
+/// What a segment has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scan {
+    /// Where its intact frames end.
+    pub(crate) end: u64,
+    /// The position after its last record.
+    pub(crate) next: u64,
+    /// The group of its last frame.
+    pub(crate) last_group: Option<u32>,
+    /// Where that group begins.
+    pub(crate) last_group_start: u64,
+}
+
+/// Scans all segments, several at a time, and fills their indexes.
+pub(crate) fn all(segments: &[Arc<Segment>]) -> Result<Vec<Scan>, OpenError> {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(segments.len());
+    let (taken, scans) = (AtomicUsize::new(0), Mutex::new(vec![None; segments.len()]));
+    let work = || {
+        loop {
+            let index = taken.fetch_add(1, Ordering::Relaxed);
+            let Some(segment) = segments.get(index) else { return Ok(()) };
+            let scan = one(segment)?;
+            scans.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(scan);
+        }
+    };
+    thread::scope(|scope| {
+        let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        helpers.into_iter().fold(own, |sofar, helper| sofar.and(helper.join().unwrap_or(Ok(()))))
+    })?;
+    let scans = scans.into_inner().unwrap_or_else(PoisonError::into_inner);
+    scans
+        .into_iter()
+        .zip(segments)
+        .map(|(scan, segment)| {
+            let what = "it could not be verified";
+            scan.ok_or_else(|| OpenError::Corrupt { file: segment.path.clone(), offset: 0, what })
+        })
+        .collect()
+}
+
+fn one(segment: &Segment) -> Result<Scan, OpenError> {
+    let salt = segment.header.salt;
+    let mut scan =
+        Scan { end: FIRST_FRAME, next: segment.header.first, last_group: None, last_group_start: FIRST_FRAME };
+    let mut marks = Vec::new();
+    let mut window = Window { bytes: Vec::new(), start: 0 };
+    while let Some(bytes) = window.get(segment, scan.end, HEADER_BYTES)? {
+        let Some(header) = FrameHeader::decode(bytes, salt).filter(|header| header.first == scan.next) else { break };
+        let Some(frame) = window.get(segment, scan.end, header.length)? else { break };
+        if !header.matches(&frame[HEADER_BYTES..], salt) {
+            break;
+        }
+        marks.push(Mark { position: header.first, offset: scan.end });
+        if scan.last_group != Some(header.group) {
+            scan.last_group = Some(header.group);
+            scan.last_group_start = scan.end;
+        }
+        scan.end += header.length as u64;
+        scan.next = header.next();
+        if marks.len() == 1_024 {
+            segment.add_marks(marks.drain(..));
+        }
+    }
+    segment.add_marks(marks);
+    Ok(scan)
+}
+
+struct Window {
+    bytes: Vec<u8>,
+    start: u64,
+}
+
+impl Window {
+    /// `length` bytes at `offset`; `None` if the file ends before.
+    fn get(&mut self, segment: &Segment, offset: u64, length: usize) -> Result<Option<&[u8]>, OpenError> {
+        let from = offset.saturating_sub(self.start) as usize;
+        let held = offset >= self.start && from + length <= self.bytes.len();
+        if !held {
+            self.bytes.resize(WINDOW.max(length), 0);
+            let read = read_up_to(&*segment.file, &mut self.bytes, offset).map_err(super::at("read", &segment.path))?;
+            self.bytes.truncate(read);
+            self.start = offset;
+        }
+        let from = (offset - self.start) as usize;
+        Ok(self.bytes.get(from..from + length))
+    }
+}

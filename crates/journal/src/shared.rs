@@ -1,0 +1,151 @@
+//! What appenders, the writer, the preparer and readers share.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+
+use madrigal_core::{Fault, FaultOutcome, FaultRetry, LogEpoch};
+use tokio::sync::{Notify, watch};
+
+use crate::options::JournalOptions;
+use crate::segment::{Segment, Spare};
+
+/// Under the mutex: only what an append has to change, never an I/O.
+pub(crate) struct State {
+    /// Frames that wait for the writer, ready to be written.
+    pub(crate) buffer: Vec<u8>,
+    /// Where some frames begin: (position, offset in `buffer`), the first one among them.
+    pub(crate) marks: Vec<(u64, usize)>,
+    /// The position of the next record.
+    pub(crate) next: u64,
+    /// The number of the group that `buffer` will be.
+    pub(crate) group: u32,
+    /// How many bytes fit into the active segment after all groups that were taken.
+    pub(crate) active_left: u64,
+    /// The active segment's size.
+    pub(crate) active_capacity: u64,
+    /// The next segment.
+    pub(crate) spare: SpareState,
+    /// Prepared files that turned out too small; removed by the preparer.
+    pub(crate) discarded: Vec<PathBuf>,
+    /// Set while the writer cannot write for lack of room.
+    pub(crate) stalled: Option<String>,
+    /// The handle was dropped: write what was accepted, then stop.
+    pub(crate) closing: bool,
+}
+
+/// How far the next segment is.
+pub(crate) enum SpareState {
+    /// Not needed yet.
+    Idle,
+    /// Asked for, of at least this size.
+    Wanted(u64),
+    /// Zeroed and durable.
+    Ready(Spare),
+    /// Could not be made for lack of room; asked for again by the next append that needs it.
+    Failed(String),
+}
+
+pub(crate) struct Shared {
+    pub(crate) dir: PathBuf,
+    pub(crate) options: JournalOptions,
+    pub(crate) epoch: LogEpoch,
+    pub(crate) salt: u32,
+    state: Mutex<State>,
+    /// Wakes the writer.
+    pub(crate) work: Condvar,
+    /// Wakes the preparer.
+    pub(crate) prepare: Condvar,
+    /// Wakes appenders that found the buffer full.
+    pub(crate) room: Notify,
+    /// Wakes the appenders of a group, one for even and one for odd groups: those of the next group sleep on.
+    pub(crate) groups: [Notify; 2],
+    durable: AtomicU64,
+    /// The durable position for those who tail the log.
+    pub(crate) end: watch::Sender<u64>,
+    poison: OnceLock<String>,
+    /// Ascending by first position; the last one is active. At least one.
+    pub(crate) segments: RwLock<Vec<Arc<Segment>>>,
+}
+
+impl Shared {
+    #[expect(clippy::too_many_arguments, reason = "called once, by open")]
+    pub(crate) fn new(
+        dir: PathBuf,
+        options: JournalOptions,
+        epoch: LogEpoch,
+        salt: u32,
+        segments: Vec<Arc<Segment>>,
+        next: u64,
+        group: u32,
+        active_end: u64,
+    ) -> Self {
+        let active_capacity = segments.last().map_or(0, |segment| segment.capacity);
+        let state = State {
+            buffer: Vec::new(),
+            marks: Vec::new(),
+            next,
+            group,
+            active_left: active_capacity.saturating_sub(active_end),
+            active_capacity,
+            spare: SpareState::Idle,
+            discarded: Vec::new(),
+            stalled: None,
+            closing: false,
+        };
+        Self {
+            dir,
+            options,
+            epoch,
+            salt,
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            prepare: Condvar::new(),
+            room: Notify::new(),
+            groups: [Notify::new(), Notify::new()],
+            durable: AtomicU64::new(next - 1),
+            end: watch::Sender::new(next - 1),
+            poison: OnceLock::new(),
+            segments: RwLock::new(segments),
+        }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last durable position.
+    pub(crate) fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    /// Makes a group visible and wakes those who wait for it.
+    pub(crate) fn publish(&self, last: u64, group: u32) {
+        self.durable.store(last, Ordering::Release);
+        self.groups[(group & 1) as usize].notify_waiters();
+        self.end.send_replace(last);
+    }
+
+    /// Nothing is accepted any more; what is not durable stays in doubt.
+    pub(crate) fn poison(&self, reason: String) {
+        tracing::error!(dir = %self.dir.display(), reason, "the journal stopped; open it again to go on");
+        let _ = self.poison.set(reason);
+        for group in &self.groups {
+            group.notify_waiters();
+        }
+        self.room.notify_waiters();
+        // Those who tail wake up and find the poison.
+        self.end.send_modify(|_| {});
+    }
+
+    pub(crate) fn poisoned(&self) -> Option<&str> {
+        self.poison.get().map(String::as_str)
+    }
+
+    /// The fault of an operation whose records were accepted and are not durable.
+    pub(crate) fn doubt(&self, reason: &str) -> Fault {
+        Fault::unknown("journal", "append", reason.to_owned())
+            .with_retry(FaultRetry::Never)
+            .with_outcome(FaultOutcome::Unknown)
+    }
+}
