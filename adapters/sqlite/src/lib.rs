@@ -1,1 +1,26 @@
-//! madrigal-sqlite: being built.
+//! SQLite: views, offsets, inbox, snapshots and small tables in one file per service.
+//!
+//! Modules in reading order:
+//!
+//! * [`database`]: one writer, some readers, transactions as closures; [`migrations`]: numbered, checked steps;
+//! * [`views`]: `ViewStore`; [`offsets`]: `Offsets`; [`inbox`]: dedup inside a caller's own transaction;
+//! * [`snapshots`]: `SnapshotStore`; [`key_value`]: a durable map of texts;
+//! * [`sql`]: what a service needs to write its own statements inside the closures; [`fault`]: how SQLite's errors leave.
+
+pub mod database;
+pub mod fault;
+pub mod inbox;
+pub mod key_value;
+pub mod migrations;
+pub mod offsets;
+mod parked;
+pub mod snapshots;
+pub mod sql;
+pub mod views;
+
+pub use database::{Database, DatabaseOptions, Durability};
+pub use key_value::SqliteKeyValue;
+pub use migrations::Migration;
+pub use offsets::SqliteOffsets;
+pub use snapshots::SqliteSnapshots;
+pub use views::SqliteViews;
