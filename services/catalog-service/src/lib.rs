@@ -1,1 +1,4 @@
-//! madrigal-catalog-service: being built.
+//! The catalogue: products, their stock and reservations, event-sourced; views and search over them.
+pub mod commands;
+pub mod domain;
+pub mod store;

@@ -1,0 +1,15 @@
+//! Everything that writes: one task, the [`StockDesk`], decides all commands in order and makes them durable in groups.
+//!
+//! * [`command`]: what may be asked, and the answers;
+//! * [`working`]: the state that one group of commands works on, and the events that it gathers;
+//! * [`decide`]: one command against that state;
+//! * [`desk`]: the queue, the task, the group's append.
+
+pub mod command;
+mod decide;
+pub mod desk;
+mod working;
+
+pub use command::{Command, Effect, ProductChange, ProductSaved, Reply};
+pub use desk::{DeskOptions, ProductListener, StockDesk};
+pub use working::{Shelf, Slip};
