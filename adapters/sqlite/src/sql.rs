@@ -1,7 +1,7 @@
 //! What a service needs for its own statements. These types live inside the closures of [`crate::Database`]: an error
 //! that leaves one becomes a `Fault`.
 
-pub use rusqlite::types::{FromSql, ToSql, Value};
+pub use rusqlite::types::{FromSql, ToSql, Type, Value};
 pub use rusqlite::{
     Connection, Error, OptionalExtension, Result, Row, Transaction, named_params, params, params_from_iter,
 };
