@@ -49,7 +49,7 @@ pub enum Start {
 
 /// Where a poll begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
+pub enum PollFrom {
     /// A group's first poll.
     Start(Start),
     /// After a checkpoint.
@@ -107,7 +107,7 @@ pub trait Feed<I: Item>: Send + Sync + 'static {
     ///
     /// # Cancellation
     /// Safe: reads only.
-    async fn poll(&self, from: From, limit: usize, wait: Duration) -> Result<Polled<I>, PollError>;
+    async fn poll(&self, from: PollFrom, limit: usize, wait: Duration) -> Result<Polled<I>, PollError>;
 }
 
 /// What an effect is told about a delivery.
@@ -150,14 +150,14 @@ impl HandleError {
     }
 }
 
-impl std::convert::From<Fault> for HandleError {
+impl From<Fault> for HandleError {
     /// A fault that repeats until somebody intervenes parks its lane; others are tried again.
     fn from(fault: Fault) -> Self {
         if fault.retry == FaultRetry::Never { Self::Poison(Box::new(fault)) } else { Self::Retry(Box::new(fault)) }
     }
 }
 
-impl std::convert::From<serde_json::Error> for HandleError {
+impl From<serde_json::Error> for HandleError {
     fn from(error: serde_json::Error) -> Self {
         Self::Poison(Box::new(error))
     }

@@ -9,7 +9,7 @@ use madrigal_core::{Host, Position, RecordedEvent};
 use madrigal_event_store::{DynEventStore, ReadError, WaitError};
 
 use crate::consumer::{
-    Consumer, ConsumerControl, ConsumerOptions, Delivery, Effect, Feed, From, HandleError, Item, PollError, Polled,
+    Consumer, ConsumerControl, ConsumerOptions, Delivery, Effect, Feed, HandleError, Item, PollError, PollFrom, Polled,
     Start,
 };
 use crate::offsets::DynOffsets;
@@ -149,7 +149,7 @@ impl Feed<Heard> for LogFeed {
         self.log.log().as_str()
     }
 
-    async fn poll(&self, from: From, limit: usize, wait: Duration) -> Result<Polled<Heard>, PollError> {
+    async fn poll(&self, from: PollFrom, limit: usize, wait: Duration) -> Result<Polled<Heard>, PollError> {
         let (after, limit) = (self.after(from)?, limit.clamp(1, 10_000));
         let mut read = self.log.read_log(after, limit).await.map_err(read_error)?;
         if read.scanned_through <= after && !wait.is_zero() {
@@ -166,13 +166,13 @@ impl Feed<Heard> for LogFeed {
 }
 
 impl LogFeed {
-    fn after(&self, from: From) -> Result<Position, PollError> {
+    fn after(&self, from: PollFrom) -> Result<Position, PollError> {
         match from {
-            From::Start(Start::Earliest) => Ok(Position::START),
-            From::Start(Start::Latest) => Ok(self.log.end()),
-            From::Start(Start::At(position)) => Ok(position),
-            From::After(at) if at.epoch == self.log.epoch() => Ok(at.position),
-            From::After(at) => Err(PollError::OtherEpoch { reader: at.epoch, log: self.log.epoch() }),
+            PollFrom::Start(Start::Earliest) => Ok(Position::START),
+            PollFrom::Start(Start::Latest) => Ok(self.log.end()),
+            PollFrom::Start(Start::At(position)) => Ok(position),
+            PollFrom::After(at) if at.epoch == self.log.epoch() => Ok(at.position),
+            PollFrom::After(at) => Err(PollError::OtherEpoch { reader: at.epoch, log: self.log.epoch() }),
         }
     }
 

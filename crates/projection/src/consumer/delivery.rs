@@ -9,7 +9,7 @@ use futures::{FutureExt, StreamExt, stream};
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Position, Timestamp};
 
-use super::{Delivery, FIRST_PAUSE, From, HandleError, Item, LAST_PAUSE, PollError, Polled, Shared};
+use super::{Delivery, FIRST_PAUSE, HandleError, Item, LAST_PAUSE, PollError, PollFrom, Polled, Shared};
 use crate::offsets::GroupBatch;
 use crate::parking::{ParkedEvent, bounded_cause};
 use crate::progress::{RunError, Status};
@@ -43,7 +43,7 @@ impl<I: Item> Shared<I> {
         };
         // "What comes from now on" must be on record before anything is waited for, or a restart would move it.
         let wait = if before.is_none() { Duration::ZERO } else { wait };
-        let from = before.map_or(From::Start(self.start), From::After);
+        let from = before.map_or(PollFrom::Start(self.start), PollFrom::After);
         // The lock is free while the poll waits, so that operators' verbs do not wait for messages.
         let polled = tokio::select! {
             () = stop.cancelled() => return Ok(before),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use madrigal_core::{Fault, Position};
 
 use super::delivery::poll_error;
-use super::{From, Item, Shared};
+use super::{Item, PollFrom, Shared};
 use crate::offsets::GroupBatch;
 use crate::parking::{LaneReport, ParkedEvent, ParkedFilter, ParkingError, Skipped, bounded_cause};
 use crate::progress::RunError;
@@ -86,7 +86,7 @@ impl<I: Item> Shared<I> {
 
     async fn item_at(&self, position: Position, at: Checkpoint) -> Result<I, RunError> {
         let before = Checkpoint { position: Position(position.0.saturating_sub(1)), ..at };
-        let polled = self.feed.poll(From::After(before), 1, Duration::ZERO).await.map_err(poll_error)?;
+        let polled = self.feed.poll(PollFrom::After(before), 1, Duration::ZERO).await.map_err(poll_error)?;
         let found = polled.items.into_iter().next().filter(|item| item.position() == position);
         found.ok_or_else(|| Fault::permanent("consumer", "retry", format!("the feed has no item at {position}")).into())
     }
