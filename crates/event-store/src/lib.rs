@@ -7,8 +7,10 @@
 //! * [`port`], [`limits`]: what a store promises, and how much a call may bring;
 //! * [`journal_store`]: the journal's; inside: `envelope` (an event's bytes), `index` (streams and event ids);
 //! * [`memory`]: the reference;
-//! * [`snapshot`]: the port for cached states.
+//! * [`aggregate`]: decisions over a stream; [`upcaster`]: old events; [`snapshot`]: cached states, and their port;
+//! * [`subscription`]: following the log from a checkpoint.
 
+pub mod aggregate;
 pub mod envelope;
 mod index;
 pub mod journal_store;
@@ -16,11 +18,16 @@ pub mod limits;
 pub mod memory;
 pub mod port;
 pub mod snapshot;
+pub mod subscription;
+pub mod upcaster;
 
+pub use aggregate::{Aggregate, Aggregates, EventData, ExecuteError, Executed, Loaded};
 pub use journal_store::{EventStoreOptions, JournalEventStore, StoreOpenError};
 pub use memory::MemoryEventStore;
 pub use port::{
     AppendError, Appended, DynEventStore, EventStore, LogRead, ReadError, StreamAppend, StreamRead, StreamSlice,
     WaitError,
 };
-pub use snapshot::{Snapshot, SnapshotStore};
+pub use snapshot::{MemorySnapshots, Snapshot, SnapshotStore};
+pub use subscription::{Checkpoint, Subscription, subscribe};
+pub use upcaster::{UpcastError, Upcasters};

@@ -1,6 +1,8 @@
 //! The event stores' tests: the contract suite on both implementations, and what is particular to the journal's.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod aggregates;
+
 mod journal_suite {
     use std::sync::Arc;
 
