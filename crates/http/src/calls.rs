@@ -19,7 +19,7 @@ mod switch;
 pub(crate) mod wire;
 
 pub use answering::Calls;
-pub use neighbour::Neighbour;
+pub use neighbour::{LateNeighbour, Neighbour};
 pub use switch::Switch;
 
 /// The longest request or answer in JSON, in bytes: 8 MiB.

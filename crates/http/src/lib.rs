@@ -28,7 +28,7 @@ pub mod testing;
 
 pub use auth::{Caller, Claims, MaybeCaller, Role, ServiceToken, TokenError, TokenSigner, TokenVerifier};
 pub use body::{Body, MergePatch};
-pub use calls::{Answer, Call, Calls, Neighbour, Switch};
+pub use calls::{Answer, Call, Calls, LateNeighbour, Neighbour, Switch};
 pub use edge::{Context, Edge, Limits};
 pub use headers::{IdempotencyKey, IfMatch, OptionalIdempotencyKey, PreferWait, SeenPosition, etag, position_header};
 pub use page::{Cursor, Page};

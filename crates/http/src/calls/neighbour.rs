@@ -1,7 +1,7 @@
 //! A neighbour: some service's calls, wherever it runs.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use madrigal_core::{CallContext, Fault, tasks};
@@ -26,6 +26,19 @@ enum Transport {
     InProcess(Arc<Calls>),
     RoundTrip(Arc<Calls>),
     Http(Arc<HttpTransport>),
+    Later(&'static str, Arc<OnceLock<Neighbour>>),
+}
+
+/// Says where a neighbour of [`Neighbour::later`] is.
+#[derive(Debug, Clone)]
+pub struct LateNeighbour(Arc<OnceLock<Neighbour>>);
+
+impl LateNeighbour {
+    /// From now on calls go to `neighbour`; only the first binding counts.
+    pub fn is(&self, neighbour: Neighbour) {
+        // A second binding would send the same caller to two places.
+        let _ = self.0.set(neighbour);
+    }
 }
 
 impl Neighbour {
@@ -46,6 +59,13 @@ impl Neighbour {
         Self { transport: Transport::Http(Arc::new(HttpTransport::new(service, &base_url, token))), switch: None }
     }
 
+    /// A service that is not there yet: where two services call each other, one of them is opened first. Until the binding
+    /// says where it is, calls fail as if nobody listened.
+    pub fn later(service: &'static str) -> (Self, LateNeighbour) {
+        let place = Arc::new(OnceLock::new());
+        (Self { transport: Transport::Later(service, Arc::clone(&place)), switch: None }, LateNeighbour(place))
+    }
+
     /// The same with a switch by which tests, and the demo, break it.
     #[must_use]
     pub fn switchable(self) -> (Self, Switch) {
@@ -58,6 +78,7 @@ impl Neighbour {
         match &self.transport {
             Transport::InProcess(calls) | Transport::RoundTrip(calls) => calls.service(),
             Transport::Http(http) => http.service(),
+            Transport::Later(service, _) => service,
         }
     }
 
@@ -114,6 +135,10 @@ impl Neighbour {
                 let bytes = answered.unwrap_or_else(|| Err(timed_out(service, C::NAME)))?;
                 understood::<C>(service, &bytes)
             }
+            Transport::Later(service, place) => {
+                let there = place.get().ok_or_else(|| Fault::not_applied(service, C::NAME, "it is not open yet"))?;
+                Box::pin(there.call(context, call)).await
+            }
             Transport::Http(http) => {
                 let body = written(http.service(), &call)?;
                 let bytes = http.post(C::NAME, context, body, limit).await?;
@@ -149,6 +174,7 @@ impl fmt::Debug for Neighbour {
             Transport::InProcess(_) => "in process",
             Transport::RoundTrip(_) => "round trip",
             Transport::Http(_) => "http",
+            Transport::Later(..) => "later",
         };
         f.debug_struct("Neighbour")
             .field("service", &self.service())
