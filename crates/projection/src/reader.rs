@@ -122,17 +122,16 @@ impl<P: Projection> ViewReader<P> {
             return Err(NotYet::BeyondEnd { log: log.clone() });
         }
         let mut progress = self.shared.progress.subscribe();
-        let reached = tasks::within(
-            limit,
-            progress.wait_for(|progress| {
+        // The guard of the watched value must not live across another await: handlers' futures move between threads.
+        let reached = {
+            let settled = progress.wait_for(|progress| {
                 let applied = progress.checkpoint.is_some_and(|at| at.epoch == epoch && at.position >= position);
                 applied || matches!(progress.status, Status::Stalled { .. })
-            }),
-        )
-        .await;
-        if let Some(Ok(progress)) = reached
-            && progress.checkpoint.is_some_and(|at| at.position >= position)
-        {
+            });
+            let settled = tasks::within(limit, settled).await;
+            matches!(settled, Some(Ok(progress)) if progress.checkpoint.is_some_and(|at| at.position >= position))
+        };
+        if reached {
             return Ok(());
         }
         Err(NotYet::Behind {
