@@ -1,0 +1,50 @@
+//! What payment-service shows: one payment with its events, and the provider's ledger.
+
+use std::fmt;
+use std::sync::Arc;
+
+use madrigal_core::{Fault, RecordedEvent};
+
+use crate::commands::PROVIDER;
+use crate::provider::{LedgerPage, PaymentProvider};
+use crate::store::{LoadedPayment, PaymentStore};
+
+/// Reads payments. Cheap to clone.
+#[derive(Clone)]
+pub struct PaymentQueries {
+    store: PaymentStore,
+    provider: Arc<dyn PaymentProvider>,
+}
+
+impl PaymentQueries {
+    /// Payments of this store, and this provider's ledger.
+    pub fn new(store: PaymentStore, provider: Arc<dyn PaymentProvider>) -> Self {
+        Self { store, provider }
+    }
+
+    /// A saga's payment and its events, or `None`.
+    ///
+    /// # Errors
+    /// A [`Fault`] if it cannot be read.
+    pub async fn payment(&self, saga_id: &str) -> Result<Option<(LoadedPayment, Vec<RecordedEvent>)>, Fault> {
+        let events = self.store.events(saga_id).await?;
+        if events.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some((PaymentStore::fold(&events)?, events)))
+    }
+
+    /// A part of the provider's ledger, with its sums.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the provider does not show it.
+    pub async fn ledger(&self, after: u64, limit: usize) -> Result<LedgerPage, Fault> {
+        self.provider.ledger(after, limit).await.map_err(|error| Fault::not_applied(PROVIDER, "ledger", error))
+    }
+}
+
+impl fmt::Debug for PaymentQueries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaymentQueries").field("store", &self.store).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,98 @@
+//! The service as the application sees it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use madrigal_contracts::payment::{ChargePayment, RefundPayment};
+use madrigal_core::tasks::{self, StopSignal};
+use madrigal_core::{Fault, Host, LogName};
+use madrigal_event_store::{DynEventStore, EventStoreOptions, JournalEventStore};
+use madrigal_http::calls::Calls;
+use utoipa::OpenApi;
+
+use crate::commands::Payments;
+use crate::config::PaymentConfig;
+use crate::http::{self, PaymentsApi};
+use crate::provider::PaymentProvider;
+use crate::queries::PaymentQueries;
+use crate::sandbox::Sandbox;
+use crate::store::PaymentStore;
+
+const SERVICE: &str = "payment-service";
+
+/// payment-service: charges, refunds, and shows both. Has no neighbours.
+pub struct PaymentService {
+    payments: Payments,
+    queries: PaymentQueries,
+    calls: Arc<Calls>,
+}
+
+impl PaymentService {
+    /// Opens the service with the sandbox provider.
+    ///
+    /// # Errors
+    /// A [`Fault`] where a directory cannot be opened (another process has it, say).
+    pub async fn open(config: PaymentConfig, host: Host) -> Result<Self, Fault> {
+        let events = open_store(&config.dir, "payment", &host).await?;
+        let ledger = open_store(&config.dir, "provider", &host).await?;
+        let provider = Sandbox::new(ledger, host, config.sandbox);
+        Ok(Self::with(events, Arc::new(provider)))
+    }
+
+    /// The service on this store, with this provider.
+    pub fn with(events: DynEventStore, provider: Arc<dyn PaymentProvider>) -> Self {
+        let store = PaymentStore::new(events);
+        let payments = Payments::new(store.clone(), Arc::clone(&provider));
+        let answers = Arc::new(payments.clone());
+        let calls = Calls::new(SERVICE).on::<ChargePayment>(Arc::clone(&answers)).on::<RefundPayment>(answers);
+        Self { payments, queries: PaymentQueries::new(store, provider), calls: Arc::new(calls) }
+    }
+
+    /// What neighbours may ask.
+    pub fn calls(&self) -> Arc<Calls> {
+        Arc::clone(&self.calls)
+    }
+
+    /// The commands, as [`PaymentService::calls`] answers them.
+    pub const fn payments(&self) -> &Payments {
+        &self.payments
+    }
+
+    /// The queries, as [`PaymentService::router`] answers them.
+    pub const fn queries(&self) -> &PaymentQueries {
+        &self.queries
+    }
+
+    /// The public routes, without the edge's layers.
+    pub fn router(&self) -> Router {
+        http::router(self.queries.clone())
+    }
+
+    /// The public routes' documentation.
+    pub fn openapi() -> utoipa::openapi::OpenApi {
+        PaymentsApi::openapi()
+    }
+
+    /// Nothing runs in the background here: what a crash left open is finished by the saga's repeated call.
+    pub async fn run(&self, stop: StopSignal) {
+        stop.cancelled().await;
+    }
+}
+
+impl std::fmt::Debug for PaymentService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PaymentService").field("payments", &self.payments).finish_non_exhaustive()
+    }
+}
+
+async fn open_store(dir: &Path, name: &'static str, host: &Host) -> Result<DynEventStore, Fault> {
+    let log = LogName::parse(name).ok_or_else(|| Fault::permanent(SERVICE, "open", "a log's name is lower case"))?;
+    let (dir, host) = (dir.join(name), host.clone());
+    let opened = tasks::blocking(move || JournalEventStore::open(&dir, log, EventStoreOptions::default(), &host)).await;
+    match opened {
+        Ok(Ok(store)) => Ok(Arc::new(store)),
+        Ok(Err(error)) => Err(Fault::permanent(SERVICE, "open", error)),
+        Err(error) => Err(Fault::permanent(SERVICE, "open", error)),
+    }
+}
