@@ -1,0 +1,4 @@
+//! The engine's rules, on the in-memory event store.
+
+mod shop;
+mod way_of_a_saga;
