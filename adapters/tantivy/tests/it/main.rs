@@ -1,0 +1,145 @@
+//! The index over the public API.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+use madrigal_core::{Host, LogEpoch, Position};
+use madrigal_projection::Checkpoint;
+use madrigal_tantivy::index::Change;
+use madrigal_tantivy::request::Direction;
+use madrigal_tantivy::{Document, FieldKind, Filter, Found, IndexSchema, SearchIndex, SearchRequest, Sort};
+
+fn schema() -> IndexSchema {
+    IndexSchema::new([
+        ("name", FieldKind::Text { weight: 3.0 }),
+        ("about", FieldKind::Text { weight: 1.0 }),
+        ("brand", FieldKind::Keyword),
+        ("price", FieldKind::Integer),
+        ("stock", FieldKind::Flag),
+    ])
+}
+
+fn product(key: &str, name: &str, about: &str, brand: &str, price: i64) -> Change {
+    let document = Document::new(key).with("name", name).with("about", about);
+    Change::Upsert(document.with("brand", brand).with("price", price).with("stock", price % 2 == 0))
+}
+
+fn at(position: u64) -> Checkpoint {
+    Checkpoint { epoch: LogEpoch::new(&Host::seeded(1)), position: Position(position) }
+}
+
+async fn filled(dir: &std::path::Path) -> SearchIndex {
+    let index = SearchIndex::open(dir, &schema()).await.unwrap();
+    let changes = vec![
+        product("1", "Green tea", "leaves from Kyōto", "Sencha", 500),
+        product("2", "Black tea", "strong, with milk", "Assam", 401),
+        product("3", "Milk", "from the green hills", "Alm", 120),
+        product("4", "Crème brûlée", "dessert", "Alm", 333),
+    ];
+    index.commit(changes, at(4)).await.unwrap();
+    index
+}
+
+fn words(text: &str) -> SearchRequest {
+    SearchRequest { words: Some(text.to_owned()), ..SearchRequest::all(10) }
+}
+
+async fn keys(index: &SearchIndex, request: SearchRequest) -> Vec<String> {
+    index.search(request).await.unwrap().keys
+}
+
+#[tokio::test]
+async fn every_word_must_be_found_and_names_count_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = filled(dir.path()).await;
+    assert_eq!(keys(&index, words("green tea")).await, ["1"]);
+    assert_eq!(keys(&index, words("milk")).await, ["3", "2"]);
+    assert_eq!(keys(&index, words("CREME brulee")).await, ["4"]);
+    assert_eq!(keys(&index, words("kyoto")).await, ["1"]);
+    assert!(keys(&index, words("green coffee")).await.is_empty());
+}
+
+#[tokio::test]
+async fn odd_searches_are_plain_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = filled(dir.path()).await;
+    assert_eq!(keys(&index, words("name:tea AND (green")).await.len(), 0);
+    for odd in ["", " ", "!!!", "\"", "tea^", "*", "~~", "a:b:c", "\0", "\u{202e}", &"x".repeat(100_000)] {
+        assert!(keys(&index, words(odd)).await.len() <= 2, "{odd:?}");
+    }
+    assert_eq!(keys(&index, words("+green -(tea)")).await, ["1"]);
+    assert!(keys(&index, words(&"tea ".repeat(1_000))).await.len() == 2);
+}
+
+#[tokio::test]
+async fn filters_sorts_and_pages_hold_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = filled(dir.path()).await;
+    let by_price = SearchRequest { sort: Sort::Integer("price", Direction::Up), ..SearchRequest::all(10) };
+    assert_eq!(keys(&index, by_price.clone()).await, ["3", "4", "2", "1"]);
+    let some = SearchRequest { filters: vec![Filter::Between("price", Some(333), Some(401))], ..by_price.clone() };
+    assert_eq!(keys(&index, some).await, ["4", "2"]);
+    let alm = SearchRequest { filters: vec![Filter::Is("brand", "Alm".into())], ..by_price.clone() };
+    assert_eq!(keys(&index, alm).await, ["3", "4"]);
+    let even = SearchRequest { filters: vec![Filter::Flag("stock", true)], ..by_price.clone() };
+    assert_eq!(keys(&index, even).await, ["3", "1"]);
+    let by_brand = SearchRequest { sort: Sort::Keyword("brand", Direction::Down), ..SearchRequest::all(2) };
+    let Found { keys: first, more, .. } = index.search(by_brand).await.unwrap();
+    assert_eq!((first, more), (vec!["1".to_owned(), "2".to_owned()], true));
+    let page = SearchRequest { offset: 3, limit: 1, ..by_price };
+    let Found { keys: last, more, .. } = index.search(page).await.unwrap();
+    assert_eq!((last, more), (vec!["1".to_owned()], false));
+}
+
+#[tokio::test]
+async fn facets_count_all_that_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = filled(dir.path()).await;
+    let request = SearchRequest { limit: 1, facets: vec![("brand", 2)], ..SearchRequest::all(1) };
+    let found = index.search(request).await.unwrap();
+    assert_eq!((found.facets["brand"][0].value.as_str(), found.facets["brand"][0].count), ("Alm", 2));
+    assert_eq!(found.facets["brand"].len(), 2);
+}
+
+#[tokio::test]
+async fn documents_and_checkpoint_survive_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = filled(dir.path()).await;
+    let changes = vec![product("1", "White tea", "", "Sencha", 700), Change::Delete("2".into())];
+    index.commit(changes, at(6)).await.unwrap();
+    drop(index);
+    let index = SearchIndex::open(dir.path(), &schema()).await.unwrap();
+    assert_eq!(index.checkpoint().unwrap().unwrap().position, Position(6));
+    assert_eq!(keys(&index, words("tea")).await, ["1"]);
+    assert!(keys(&index, words("green tea")).await.is_empty());
+    index.clear().await.unwrap();
+    assert_eq!((index.checkpoint().unwrap(), index.documents()), (None, 0));
+}
+
+#[tokio::test]
+async fn an_index_of_another_schema_or_a_damaged_one_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(filled(dir.path()).await);
+    let other = IndexSchema::new([("title", FieldKind::Text { weight: 1.0 })]);
+    let index = SearchIndex::open(dir.path(), &other).await.unwrap();
+    assert_eq!((index.checkpoint().unwrap(), index.documents()), (None, 0));
+    drop(index);
+    std::fs::write(dir.path().join("meta.json"), b"{").unwrap();
+    let index = SearchIndex::open(dir.path(), &other).await.unwrap();
+    assert_eq!((index.checkpoint().unwrap(), index.documents()), (None, 0));
+}
+
+#[tokio::test]
+async fn a_second_writer_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let _first = filled(dir.path()).await;
+    assert!(SearchIndex::open(dir.path(), &schema()).await.is_err());
+}
+
+#[tokio::test]
+async fn highlights_escape_everything_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = filled(dir.path()).await;
+    let highlighter = index.highlighter("tea", &["name"]).unwrap();
+    let marked = highlighter.highlight("name", "<img src=x> tea").unwrap();
+    assert_eq!(marked, "&lt;img src=x&gt; <b>tea</b>");
+    assert_eq!(highlighter.highlight("name", "coffee"), None);
+}
