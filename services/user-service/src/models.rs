@@ -1,0 +1,11 @@
+//! What the service keeps: users and what happened to them.
+
+mod event;
+mod fields;
+mod user;
+
+pub use event::UserEvent;
+pub use fields::{Email, InvalidField, Profile, ProfilePatch, Username};
+pub use user::User;
+
+pub(crate) use user::stored_time;

@@ -1,0 +1,93 @@
+//! The table `user_events`.
+
+use std::sync::Arc;
+
+use madrigal_core::{CallContext, CorrelationId, EventId, Host, Metadata, PersonId, Position, StreamVersion};
+use madrigal_sqlite::sql::{self, Connection, Result, Row, named_params};
+use serde::{Deserialize, Serialize};
+
+use crate::events::{SCHEMA_VERSION, UserFact};
+use crate::models::{User, UserEvent, stored_time};
+use crate::repositories::users::{time, unreadable};
+
+/// The column `metadata`; the time stands in its own column.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredMetadata {
+    version: StreamVersion,
+    causation_id: Option<EventId>,
+    correlation_id: Option<CorrelationId>,
+    user_id: Option<Arc<str>>,
+    traceparent: Option<Arc<str>>,
+}
+
+/// Adds what happened to `user`, who has the version after it.
+pub(crate) fn insert(
+    transaction: &Connection,
+    host: &Host,
+    user: &User,
+    fact: &UserFact,
+    context: &CallContext,
+) -> Result<()> {
+    let metadata = StoredMetadata {
+        version: user.version,
+        causation_id: context.causation_id,
+        correlation_id: Some(context.correlation_id.clone()),
+        user_id: context.user_id.clone(),
+        traceparent: context.traceparent.clone(),
+    };
+    transaction
+        .prepare_cached(
+            "INSERT INTO user_events (id, user_id, event_type, schema_version, event_data, metadata, created_at)
+             VALUES (:id, :user_id, :event_type, :schema_version, :event_data, :metadata, :created_at)",
+        )?
+        .execute(named_params! {
+            ":id": EventId::new(host).to_string(),
+            ":user_id": user.id.0,
+            ":event_type": fact.event_type(),
+            ":schema_version": SCHEMA_VERSION,
+            ":event_data": json(fact)?,
+            ":metadata": json(&metadata)?,
+            ":created_at": stored_time(host.now()),
+        })?;
+    Ok(())
+}
+
+/// What happened to the user after that place, oldest first.
+pub(crate) fn of_user(connection: &Connection, id: PersonId, after: Position, limit: usize) -> Result<Vec<UserEvent>> {
+    let after = i64::try_from(after.0).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached(
+            "SELECT sequence, id, user_id, event_type, schema_version, event_data, metadata, created_at
+             FROM user_events WHERE user_id = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
+        )?
+        .query_map((id.0, after, i64::try_from(limit).unwrap_or(i64::MAX)), event)?
+        .collect()
+}
+
+fn event(row: &Row<'_>) -> Result<UserEvent> {
+    let sequence: i64 = row.get(0)?;
+    let (id, data, metadata): (String, String, String) = (row.get(1)?, row.get(5)?, row.get(6)?);
+    let metadata: StoredMetadata = serde_json::from_str(&metadata).map_err(|error| unreadable(6, error))?;
+    Ok(UserEvent {
+        event_id: id.parse().map_err(|error| unreadable(1, error))?,
+        aggregate_type: "User",
+        aggregate_id: PersonId(row.get(2)?),
+        event_type: row.get(3)?,
+        schema_version: row.get(4)?,
+        event_data: serde_json::from_str(&data).map_err(|error| unreadable(5, error))?,
+        metadata: Metadata {
+            timestamp: time(row, 7)?,
+            version: metadata.version,
+            causation_id: metadata.causation_id,
+            correlation_id: metadata.correlation_id,
+            user_id: metadata.user_id,
+            traceparent: metadata.traceparent,
+        },
+        position: Position(u64::try_from(sequence).map_err(|error| unreadable(0, error))?),
+    })
+}
+
+fn json<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| sql::Error::ToSqlConversionFailure(Box::new(error)))
+}

@@ -1,0 +1,96 @@
+//! The service as the process around it sees it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use madrigal_bus::DynTopicSource;
+use madrigal_contracts::user::{GetBuyer, GetPersonKey};
+use madrigal_core::tasks::{self, StopSignal};
+use madrigal_core::{Fault, Host, PersonId};
+use madrigal_http::{Calls, TokenSigner};
+
+use crate::config::UserConfig;
+use crate::keys::KeyStore;
+use crate::passwords::Passwords;
+use crate::queries::{BuyerCache, BuyerOf, KeyOf};
+use crate::repositories::users;
+use crate::state::{PersonIds, ServiceState, ended};
+use crate::{http, migrations};
+
+/// User-service, opened; cheap to clone.
+#[derive(Clone)]
+pub struct UserService {
+    state: Arc<ServiceState>,
+    calls: Arc<Calls>,
+}
+
+impl UserService {
+    /// Opens the service's directory, making it at the first start. `signer` signs the tokens of log-ins.
+    ///
+    /// # Errors
+    /// A [`Fault`] where a database does not open, or the master key is missing or another one.
+    pub async fn open(config: UserConfig, signer: Arc<TokenSigner>, host: Host) -> Result<Self, Fault> {
+        let UserConfig { dir, master_key, passwords, session_lifetime } = config;
+        let users = migrations::open_users(&dir).await?;
+        let keys = KeyStore::open(&dir.join("keys"), master_key, host.clone()).await?;
+        let highest = users.read("highest-id", users::highest_id).await?.max(keys.highest_person().await?);
+        let state = Arc::new(ServiceState {
+            users,
+            keys,
+            passwords: Passwords::new(passwords, host.clone()).await?,
+            buyers: BuyerCache::new(),
+            ids: PersonIds::above(highest),
+            signer,
+            session_lifetime,
+            host,
+        });
+        let calls = Calls::new("user-service")
+            .on::<GetBuyer>(Arc::new(BuyerOf(Arc::clone(&state))))
+            .on::<GetPersonKey>(Arc::new(KeyOf(Arc::clone(&state))));
+        Ok(Self { state, calls: Arc::new(calls) })
+    }
+
+    /// What other services may ask.
+    pub fn calls(&self) -> Arc<Calls> {
+        Arc::clone(&self.calls)
+    }
+
+    /// The public routes, without the layers of the edge.
+    pub fn router(&self) -> axum::Router {
+        http::router(Arc::clone(&self.state))
+    }
+
+    /// What others may subscribe to: nothing yet. Changes of users are captured from the database.
+    pub fn topics(&self) -> Vec<DynTopicSource> {
+        Vec::new()
+    }
+
+    /// Destroys a person's key and forgets it in memory: the first step of erasing. Durable when this returns; other
+    /// services keep the key in memory for two minutes at most.
+    ///
+    /// # Errors
+    /// A [`Fault`]; then the key may still be there: repeat.
+    ///
+    /// # Cancellation
+    /// Goes on to its end.
+    pub async fn destroy_key(&self, person: PersonId) -> Result<(), Fault> {
+        let state = Arc::clone(&self.state);
+        let destroying = tasks::spawn("destroy-key", async move {
+            state.keys.destroy(person).await?;
+            state.buyers.forget(person);
+            Ok(())
+        });
+        destroying.await.map_err(ended)?
+    }
+
+    /// Runs until it is stopped. There is no work in the background yet; requests under way are the server's to drain.
+    pub async fn run(&self, stop: StopSignal) {
+        stop.cancelled().await;
+    }
+}
+
+impl fmt::Debug for UserService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserService").finish_non_exhaustive()
+    }
+}

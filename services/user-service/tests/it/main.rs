@@ -1,0 +1,12 @@
+//! The rules of user-service, each held through its public routes and its calls.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod calls;
+mod changing;
+mod logging_in;
+mod reading;
+mod registering;
+mod secrets;
+mod shop;
+mod storing;
