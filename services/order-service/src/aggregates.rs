@@ -1,0 +1,3 @@
+//! Aggregates: the rules of orders, pure.
+
+pub mod order;

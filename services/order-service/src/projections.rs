@@ -1,0 +1,3 @@
+//! Read models: pure folds of the orders' events.
+
+pub mod order_view;

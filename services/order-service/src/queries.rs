@@ -1,0 +1,7 @@
+//! What may be asked about orders: one, many, their events.
+
+mod answer;
+mod orders;
+
+pub use answer::{CustomerInfo, OrderAnswer, OrderItemAnswer};
+pub use orders::{OrderFilter, OrderQueries};

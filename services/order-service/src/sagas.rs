@@ -1,0 +1,7 @@
+//! What spans services: placing an order and cancelling one.
+
+pub mod cancel_order;
+pub mod delivery;
+pub mod mails;
+pub mod place_order;
+pub mod step;

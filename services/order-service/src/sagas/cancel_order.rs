@@ -1,0 +1,169 @@
+//! The cancellation saga: **cancel** (its first step and its pivot), then stock, money and a mail.
+//!
+//! `OrderCancelled` is decided against shipping by the order's version: whoever appends first wins. What follows is
+//! retried until it is done.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use madrigal_contracts::catalog::ReturnStock;
+use madrigal_contracts::notification::MailKind;
+use madrigal_contracts::payment::RefundPayment;
+use madrigal_contracts::person_keys::RemotePersonKeys;
+use madrigal_core::{ExpectedVersion, Host, Sealed, StreamName};
+use madrigal_event_store::{DynEventStore, StreamAppend};
+use madrigal_saga::{Action, DefinitionError, LocalAction, LocalDecision, SagaDefinition, StepContext, StepOutcome};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::aggregates::order::OrderCommand;
+use crate::commands::load_order;
+use crate::events::{Customer, OrderEvent};
+use crate::neighbours::OrderNeighbours;
+use crate::sagas::place_order::Mailer;
+use crate::sagas::{mails, step};
+
+/// The definition's name.
+pub const CANCEL_ORDER: &str = "cancel-order";
+/// The pivot.
+pub const CANCEL: &str = "cancel-order";
+
+/// What the saga needs to know, kept in its first record.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelOrder {
+    /// The order.
+    pub order_id: String,
+    /// The saga that placed it; `None` for a draft that was never placed.
+    pub placed_by: Option<String>,
+    /// In the caller's words.
+    pub reason: String,
+    /// Name, e-mail, address.
+    pub customer: Sealed<Customer>,
+}
+
+/// The saga as it is declared.
+///
+/// # Errors
+/// Never, unless the declaration itself breaks the engine's rules.
+pub fn definition(
+    store: DynEventStore,
+    neighbours: &OrderNeighbours,
+    keys: RemotePersonKeys,
+    host: Host,
+) -> Result<SagaDefinition, DefinitionError> {
+    SagaDefinition::new(CANCEL_ORDER, 1)
+        .local_pivot(CANCEL, Arc::new(AppendCancellation { store }))
+        .retriable("return-stock", Arc::new(ReturnGoods(neighbours.clone())))
+        .retriable("refund-payment", Arc::new(GiveMoneyBack(neighbours.clone())))
+        .retriable("send-cancellation", Arc::new(SendCancellation { neighbours: neighbours.clone(), keys, host }))
+        .after("return-stock", &[CANCEL])
+        .after("refund-payment", &[CANCEL])
+        .after("send-cancellation", &[CANCEL])
+        .build()
+}
+
+struct AppendCancellation {
+    store: DynEventStore,
+}
+
+#[async_trait]
+impl LocalAction for AppendCancellation {
+    async fn decide(&self, step: &StepContext) -> LocalDecision {
+        match self.events(step).await {
+            Ok(decision) => decision,
+            Err(detail) => LocalDecision::Unknown { detail },
+        }
+    }
+}
+
+impl AppendCancellation {
+    async fn events(&self, step: &StepContext) -> Result<LocalDecision, String> {
+        let input: CancelOrder = step::input(step)?;
+        let stream = StreamName::new(OrderEvent::CATEGORY, &input.order_id).map_err(|error| error.to_string())?;
+        let Some(order) = load_order(&*self.store, &stream).await.map_err(|error| error.to_string())? else {
+            return Ok(LocalDecision::Rejected { reason: json!({ "code": "order-not-found" }) });
+        };
+        let events = match order.decide(OrderCommand::Cancel { reason: input.reason }) {
+            Ok(events) => events,
+            Err(rejection) => {
+                let reason = json!({ "code": "order-status", "detail": rejection.to_string() });
+                return Ok(LocalDecision::Rejected { reason });
+            }
+        };
+        let events = events
+            .iter()
+            .zip(0..)
+            .map(|(event, number)| event.encode(step.event_id(number), &step.call))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| error.to_string())?;
+        let append = StreamAppend { stream, expected: ExpectedVersion::Exact(order.version), events };
+        Ok(LocalDecision::Commit { appends: vec![append], output: json!({ "orderId": input.order_id }) })
+    }
+}
+
+struct ReturnGoods(OrderNeighbours);
+
+#[async_trait]
+impl Action for ReturnGoods {
+    async fn run(&self, step: &StepContext) -> StepOutcome {
+        let input: CancelOrder = match step::input(step) {
+            Ok(input) => input,
+            Err(detail) => return step::unreadable(detail),
+        };
+        let Some(saga_id) = input.placed_by else { return nothing_to_do() };
+        match self.0.catalog.call(&step.call, ReturnStock { saga_id }).await {
+            Ok(undone) => StepOutcome::Done {
+                output: json!({ "nothingToUndo": undone.nothing_to_undo }),
+                position: Some(undone.position),
+            },
+            Err(fault) => StepOutcome::of_fault(&fault),
+        }
+    }
+}
+
+struct GiveMoneyBack(OrderNeighbours);
+
+#[async_trait]
+impl Action for GiveMoneyBack {
+    async fn run(&self, step: &StepContext) -> StepOutcome {
+        let input: CancelOrder = match step::input(step) {
+            Ok(input) => input,
+            Err(detail) => return step::unreadable(detail),
+        };
+        let Some(saga_id) = input.placed_by else { return nothing_to_do() };
+        match self.0.payments.call(&step.call, RefundPayment { saga_id }).await {
+            Ok(undone) => StepOutcome::Done {
+                output: json!({ "nothingToUndo": undone.nothing_to_undo }),
+                position: Some(undone.position),
+            },
+            Err(fault) => StepOutcome::of_fault(&fault),
+        }
+    }
+}
+
+fn nothing_to_do() -> StepOutcome {
+    StepOutcome::Done { output: json!({ "nothingToUndo": true }), position: None }
+}
+
+struct SendCancellation {
+    neighbours: OrderNeighbours,
+    keys: RemotePersonKeys,
+    host: Host,
+}
+
+#[async_trait]
+impl Action for SendCancellation {
+    async fn run(&self, step: &StepContext) -> StepOutcome {
+        let input: CancelOrder = match step::input(step) {
+            Ok(input) => input,
+            Err(detail) => return step::unreadable(detail),
+        };
+        let mailer = Mailer { neighbours: &self.neighbours, keys: &self.keys, host: &self.host };
+        mailer
+            .send(step, &input.order_id, MailKind::OrderCancellation, &input.customer, |customer| {
+                mails::cancellation(&input.order_id, customer, input.placed_by.is_some())
+            })
+            .await
+    }
+}

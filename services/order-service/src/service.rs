@@ -1,0 +1,168 @@
+//! The service: its store, its view, its sagas, put together.
+
+use std::sync::Arc;
+
+use axum::Router;
+use madrigal_bus::TopicSource;
+use madrigal_contracts::order::{GetSagaStanding, SagaStanding};
+use madrigal_core::tasks::{self, StopSignal};
+use madrigal_core::{CallContext, Fault, Host, LogName};
+use madrigal_event_store::{DynEventStore, EventStoreOptions, JournalEventStore};
+use madrigal_http::{Answer, Calls};
+use madrigal_projection::{DynViewStore, ProjectionRunner, RunnerOptions};
+use madrigal_saga::{MemoryDirectory, SagaEngine, SagaId, SagaOptions, SagaProgress, SagaState};
+use madrigal_sqlite::{Database, DatabaseOptions, SqliteViews};
+use madrigal_telemetry::Check;
+use utoipa::OpenApi;
+
+use crate::commands::{OrderChanges, Placements};
+use crate::config::OrderConfig;
+use crate::http::{Api, OrderApi};
+use crate::neighbours::OrderNeighbours;
+use crate::projections::order_view::OrderViewProjection;
+use crate::queries::OrderQueries;
+use crate::sagas::{cancel_order, place_order};
+
+/// The name of this service and of its log.
+pub const SERVICE: &str = "order-service";
+const LOG: &str = "order";
+
+/// order-service, open.
+#[derive(Clone)]
+pub struct OrderService {
+    parts: Arc<Parts>,
+}
+
+struct Parts {
+    store: DynEventStore,
+    engine: SagaEngine,
+    orders: ProjectionRunner<OrderViewProjection>,
+    api: Arc<Api>,
+    calls: Arc<Calls>,
+}
+
+impl OrderService {
+    /// Opens the service's own directory.
+    ///
+    /// # Errors
+    /// A [`Fault`] where the directory cannot be opened, is damaged, or is in use.
+    pub async fn open(config: OrderConfig, neighbours: OrderNeighbours, host: Host) -> Result<Self, Fault> {
+        let invalid = |error: String| Fault::permanent(SERVICE, "open", error);
+        let log = LogName::parse(LOG).ok_or_else(|| invalid("the log's name is invalid".to_owned()))?;
+        let store = JournalEventStore::open(&config.dir.join("journal"), log, EventStoreOptions::default(), &host)
+            .map_err(|error| Fault::permanent("journal", "open", error))?;
+        let store: DynEventStore = Arc::new(store);
+        let database = Database::open(config.dir.join("views.sqlite"), DatabaseOptions::REBUILDABLE).await?;
+        let views: DynViewStore = Arc::new(SqliteViews::open(database).await?);
+        let options = || RunnerOptions::for_service(SERVICE);
+        let orders = ProjectionRunner::new(OrderViewProjection, store.clone(), views, host.clone(), options())?;
+        let keys = neighbours.person_keys(&host);
+        let placing = place_order::definition(
+            store.clone(),
+            &neighbours,
+            keys.clone(),
+            host.clone(),
+            config.delivery_working_days,
+            config.placing_limit,
+        );
+        let cancelling = cancel_order::definition(store.clone(), &neighbours, keys.clone(), host.clone());
+        let definitions = vec![
+            placing.map_err(|error| invalid(error.to_string()))?,
+            cancelling.map_err(|error| invalid(error.to_string()))?,
+        ];
+        let directory = Arc::new(MemoryDirectory::new(store.clone()));
+        let engine = SagaEngine::new(store.clone(), definitions, directory, host.clone(), SagaOptions::default());
+        let api = Arc::new(Api {
+            placements: Placements::new(store.clone(), engine.clone(), neighbours, host.clone()),
+            changes: OrderChanges::new(store.clone(), engine.clone(), host),
+            queries: OrderQueries::new(store.clone(), orders.reader(), keys),
+            engine: engine.clone(),
+        });
+        let calls = Calls::new(SERVICE).on::<GetSagaStanding>(Arc::new(Standing(engine.clone())));
+        let parts = Parts { store, engine, orders, api, calls: Arc::new(calls) };
+        Ok(Self { parts: Arc::new(parts) })
+    }
+
+    /// What other services may ask.
+    pub fn calls(&self) -> Arc<Calls> {
+        self.parts.calls.clone()
+    }
+
+    /// The public routes, without the edge's layers.
+    pub fn router(&self) -> Router {
+        crate::http::router(self.parts.api.clone())
+    }
+
+    /// The description of the public routes.
+    pub fn openapi() -> utoipa::openapi::OpenApi {
+        OrderApi::openapi()
+    }
+
+    /// The store, for operators' reads of the log.
+    pub fn store(&self) -> DynEventStore {
+        self.parts.store.clone()
+    }
+
+    /// The topics that this service owns: `orders`.
+    pub fn topics(&self) -> Vec<Arc<dyn TopicSource>> {
+        vec![Arc::new(crate::topics::orders(self.parts.store.clone()))]
+    }
+
+    /// How the service fares.
+    pub async fn health(&self) -> Vec<Check> {
+        let mut checks = vec![Check::healthy(Check::EVENT_STORE, format!("end at {}", self.parts.store.end()))];
+        let views = [("orderView", self.parts.orders.reader().lag().await)];
+        for (name, lag) in views {
+            checks.push(match lag {
+                Ok(lag) if lag.stalled_since.is_some() => {
+                    Check::degraded(name, format!("stalled, {} events behind", lag.events))
+                }
+                Ok(lag) => Check::healthy(name, format!("{} events behind", lag.events)),
+                Err(fault) => Check::unhealthy(name, fault.to_string()),
+            });
+        }
+        checks
+    }
+
+    /// Runs the views and the sagas until `stop`, then drains.
+    pub async fn run(&self, stop: StopSignal) {
+        // The views stop after the sagas: the last records should still be seen.
+        let views_stop = StopSignal::new();
+        let (orders, stopped) = (self.parts.orders.clone(), views_stop.clone());
+        let view = tasks::spawn("order-view", async move { log_end("order-view", orders.run(stopped).await) });
+        self.parts.engine.run(stop).await;
+        views_stop.cancel();
+        let _ = view.await;
+    }
+}
+
+impl std::fmt::Debug for OrderService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OrderService").finish_non_exhaustive()
+    }
+}
+
+fn log_end(view: &str, result: Result<(), madrigal_projection::RunError>) {
+    if let Err(error) = result {
+        tracing::error!(view, cause = error.chain(), "the view has stopped");
+    }
+}
+
+struct Standing(SagaEngine);
+
+#[async_trait::async_trait]
+impl Answer<GetSagaStanding> for Standing {
+    async fn answer(&self, _context: CallContext, call: GetSagaStanding) -> Result<SagaStanding, Fault> {
+        let Ok(id) = call.saga_id.parse::<SagaId>() else { return Ok(SagaStanding::Unknown) };
+        let Some(story) = self.0.show(&id).await? else { return Ok(SagaStanding::Unknown) };
+        Ok(match story.state {
+            SagaState::Completed => SagaStanding::Committed,
+            SagaState::Compensated | SagaState::CompensatedByHand => SagaStanding::Undone,
+            SagaState::Abandoned => match self.0.outcome(&id, std::time::Duration::ZERO).await? {
+                SagaProgress::Committed { .. } => SagaStanding::Committed,
+                _ => SagaStanding::Undone,
+            },
+            _ => SagaStanding::Live,
+        })
+    }
+}
