@@ -54,7 +54,7 @@ impl TokenSigner {
     pub fn load_or_create(path: &Path, host: &Host) -> Result<Self, Fault> {
         let fault = |error: std::io::Error| Fault::permanent("token-key", "load", error);
         match std::fs::read_to_string(path) {
-            Ok(text) => return Self::loaded(path, Zeroizing::new(text)),
+            Ok(text) => return Self::loaded(path, &Zeroizing::new(text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(fault(error)),
         }
@@ -71,13 +71,13 @@ impl TokenSigner {
                 Ok(signer)
             }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                Self::loaded(path, Zeroizing::new(std::fs::read_to_string(path).map_err(fault)?))
+                Self::loaded(path, &Zeroizing::new(std::fs::read_to_string(path).map_err(fault)?))
             }
             Err(error) => Err(fault(error)),
         }
     }
 
-    fn loaded(path: &Path, text: Zeroizing<String>) -> Result<Self, Fault> {
+    fn loaded(path: &Path, text: &Zeroizing<String>) -> Result<Self, Fault> {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -87,7 +87,7 @@ impl TokenSigner {
                 return Err(Fault::permanent("token-key", "load", text));
             }
         }
-        Self::from_text(&text).ok_or_else(|| {
+        Self::from_text(text).ok_or_else(|| {
             Fault::permanent("token-key", "load", format!("{} does not hold a key: 32 bytes in base64", path.display()))
         })
     }

@@ -56,7 +56,7 @@ impl Neighbour {
     ///
     /// Connections are kept, at most 64 idle ones for 10 s; connecting takes at most 2 s.
     pub fn http(service: &'static str, base_url: String, token: Arc<dyn ServiceToken>) -> Self {
-        Self { transport: Transport::Http(Arc::new(HttpTransport::new(service, &base_url, token))), switch: None }
+        Self { transport: Transport::Http(Arc::new(HttpTransport::new(service, base_url, token))), switch: None }
     }
 
     /// A service that is not there yet: where two services call each other, one of them is opened first. Until the binding

@@ -57,7 +57,7 @@ pub(super) struct HttpTransport {
 }
 
 impl HttpTransport {
-    pub(super) fn new(service: &'static str, base_url: &str, token: Arc<dyn ServiceToken>) -> Self {
+    pub(super) fn new(service: &'static str, mut base: String, token: Arc<dyn ServiceToken>) -> Self {
         let client = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIME)
             .pool_idle_timeout(IDLE_TIME)
@@ -68,7 +68,10 @@ impl HttpTransport {
             .no_proxy()
             .build()
             .map_err(|error| error.to_string());
-        Self { service, base: format!("{}/internal/calls/{service}", base_url.trim_end_matches('/')), token, client }
+        base.truncate(base.trim_end_matches('/').len());
+        base.push_str("/internal/calls/");
+        base.push_str(service);
+        Self { service, base, token, client }
     }
 
     pub(super) fn service(&self) -> &'static str {

@@ -12,7 +12,14 @@ const KEPT_HANDLES: usize = 64;
 /// The histograms of one route.
 pub(super) struct RouteMetrics {
     service: &'static str,
-    handles: RwLock<Vec<(&'static str, StatusCode, Arc<str>, Histogram)>>,
+    handles: RwLock<Vec<Kept>>,
+}
+
+struct Kept {
+    method: &'static str,
+    status: StatusCode,
+    route: Arc<str>,
+    histogram: Histogram,
 }
 
 impl RouteMetrics {
@@ -26,9 +33,10 @@ impl RouteMetrics {
         let route = route.unwrap_or("none");
         {
             let handles = self.handles.read().unwrap_or_else(PoisonError::into_inner);
-            let kept = handles.iter().find(|kept| kept.0 == method && kept.1 == status && *kept.2 == *route);
-            if let Some((.., histogram)) = kept {
-                return histogram.record(took.as_secs_f64());
+            let kept =
+                handles.iter().find(|kept| kept.method == method && kept.status == status && *kept.route == *route);
+            if let Some(kept) = kept {
+                return kept.histogram.record(took.as_secs_f64());
             }
         }
         let labels = vec![
@@ -41,7 +49,7 @@ impl RouteMetrics {
         histogram.record(took.as_secs_f64());
         let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
         if handles.len() < KEPT_HANDLES {
-            handles.push((method, status, route.into(), histogram));
+            handles.push(Kept { method, status, route: route.into(), histogram });
         }
     }
 }
