@@ -92,7 +92,8 @@ impl Window {
         let from = offset.saturating_sub(self.start) as usize;
         let held = offset >= self.start && from + length <= self.bytes.len();
         if !held {
-            self.bytes.resize(WINDOW.max(length), 0);
+            let left = usize::try_from(segment.capacity.saturating_sub(offset)).unwrap_or(WINDOW);
+            self.bytes.resize(WINDOW.min(left).max(length), 0);
             let read = read_up_to(&*segment.file, &mut self.bytes, offset).map_err(super::at("read", &segment.path))?;
             self.bytes.truncate(read);
             self.start = offset;

@@ -1,0 +1,133 @@
+//! Short writes, full disks, failing syncs.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use madrigal_core::{FaultOutcome, Position, Timestamp};
+use madrigal_journal::{Batch, EnqueueError, Journal, JournalOptions};
+
+use crate::faulty_disk::FaultyDisk;
+use crate::log::{all, append, open, small};
+
+fn faulty() -> (tempfile::TempDir, FaultyDisk, JournalOptions) {
+    let disk = FaultyDisk::new();
+    let options = JournalOptions { disk: Arc::new(disk.clone()), ..small() };
+    (tempfile::tempdir().unwrap(), disk, options)
+}
+
+#[tokio::test]
+async fn short_writes_are_continued() {
+    let (dir, disk, options) = faulty();
+    disk.0.write_at_most.store(13, Ordering::SeqCst);
+    let (journal, _) = open(dir.path(), options);
+    for n in 0..20u8 {
+        append(&journal, &[n + 1; 333]).await;
+    }
+    drop(journal);
+    let (journal, _) = open(dir.path(), small());
+    assert!(all(&journal).iter().map(|record| record.payload[0]).eq(1..=20));
+}
+
+#[tokio::test]
+async fn readers_see_nothing_that_is_not_durable() {
+    let (dir, disk, options) = faulty();
+    let (journal, _) = open(dir.path(), options);
+    append(&journal, b"durable").await;
+    disk.0.hold_syncs();
+    let syncs = disk.0.syncs.load(Ordering::SeqCst);
+    let ticket = journal.enqueue(&Batch::of(b"not yet"), Timestamp::default()).unwrap();
+    while disk.0.syncs.load(Ordering::SeqCst) == syncs {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((journal.end(), all(&journal).len()), (Position(1), 1));
+    assert!(journal.read_at(&[Position(2)]).unwrap().is_empty());
+    disk.0.release();
+    ticket.durable().await.unwrap();
+    assert_eq!((journal.end(), all(&journal).len()), (Position(2), 2));
+}
+
+#[tokio::test]
+async fn a_failed_sync_stops_the_journal_and_nothing_is_answered_as_durable() {
+    let (dir, disk, options) = faulty();
+    let (journal, _) = open(dir.path(), options.clone());
+    append(&journal, b"one").await;
+    disk.0.failing_sync.store(true, Ordering::SeqCst);
+    let in_doubt = journal.append(&Batch::of(b"two"), Timestamp::default()).await.unwrap_err();
+    assert_eq!(in_doubt.outcome, FaultOutcome::Unknown);
+    disk.0.failing_sync.store(false, Ordering::SeqCst);
+    let refused = journal.append(&Batch::of(b"three"), Timestamp::default()).await.unwrap_err();
+    assert_eq!(refused.outcome, FaultOutcome::NotApplied);
+    assert!(journal.failure().is_some());
+    assert_eq!((journal.end(), all(&journal).len()), (Position(1), 1), "reading goes on");
+    let waited = journal.wait_beyond(Position(1), std::time::Duration::from_secs(60)).await;
+    assert!(waited.is_err(), "nobody waits for what cannot come");
+    drop(journal);
+    let (journal, recovery) = open(dir.path(), options);
+    let payloads: Vec<_> = all(&journal).into_iter().map(|record| record.payload).collect();
+    assert!(payloads == [&b"one"[..]] || payloads == [&b"one"[..], b"two"], "{recovery:?}");
+    append(&journal, b"four").await;
+}
+
+/// Appends until the disk has no more; how many were acknowledged.
+async fn append_until_refused(journal: &Journal) -> (usize, String) {
+    for acknowledged in 0..10_000 {
+        loop {
+            let room = journal.room();
+            match journal.enqueue(&Batch::of(&[5; 900]), Timestamp::default()) {
+                Ok(ticket) => break ticket.durable().await.unwrap(),
+                Err(EnqueueError::Full) => room.await,
+                Err(EnqueueError::NoSpace { reason }) => return (acknowledged, reason),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    panic!("never refused")
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_before_anything_is_accepted_and_goes_on_when_there_is_room() {
+    let (dir, disk, options) = faulty();
+    let (journal, _) = open(dir.path(), options);
+    disk.0.no_new_files.store(true, Ordering::SeqCst);
+    let (acknowledged, _) = append_until_refused(&journal).await;
+    assert!(acknowledged >= 10, "the segment that was prepared is used up: {acknowledged}");
+    assert_eq!(all(&journal).len(), acknowledged, "reading goes on");
+    assert!(journal.failure().is_none());
+    disk.0.no_new_files.store(false, Ordering::SeqCst);
+    // Refused appends ask for room again: the first one that finds it is accepted.
+    let resumed = loop {
+        match journal.append(&Batch::of(b"resumed"), Timestamp::default()).await {
+            Ok(ticket) => break ticket.last(),
+            Err(fault) => assert_eq!(fault.outcome, FaultOutcome::NotApplied),
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(resumed, Position(acknowledged as u64 + 1));
+    drop(journal);
+    assert_eq!(open(dir.path(), small()).1.end, resumed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_finds_no_room_is_waited_out_and_new_appends_are_refused_meanwhile() {
+    let (dir, disk, options) = faulty();
+    let (journal, _) = open(dir.path(), options);
+    append(&journal, b"one").await;
+    disk.0.full.store(true, Ordering::SeqCst);
+    let accepted = journal.enqueue(&Batch::of(b"two"), Timestamp::default()).unwrap();
+    let mut others = Vec::new();
+    loop {
+        match journal.enqueue(&Batch::of(b"more"), Timestamp::default()) {
+            Ok(ticket) => others.push(ticket),
+            Err(EnqueueError::NoSpace { .. }) => break,
+            Err(EnqueueError::Full) => {}
+            Err(error) => panic!("{error}"),
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(journal.end(), Position(1));
+    disk.0.full.store(false, Ordering::SeqCst);
+    accepted.durable().await.unwrap();
+    for ticket in others {
+        ticket.durable().await.unwrap();
+    }
+}
