@@ -160,10 +160,11 @@ impl SagaDefinition {
         self.0.steps.iter().all(|step| step.kind == StepKind::Retriable)
     }
 
-    /// The same definition with every step's work replaced: for test kits and simulations, which wrap the actions.
-    pub(crate) fn map_work(&self, wrap: impl Fn(&Step) -> Work) -> Self {
+    /// The same definition, of the same hash, with other work and limits: for test kits, which wrap the actions.
+    pub(crate) fn map_steps(&self, change: impl Fn(&mut Step)) -> Self {
         let graph = &*self.0;
-        let steps = graph.steps.iter().map(|step| Step { work: wrap(step), ..step.clone() }).collect();
+        let mut steps = graph.steps.clone();
+        steps.iter_mut().for_each(change);
         Self(Arc::new(Graph {
             name: Arc::clone(&graph.name),
             version: graph.version,

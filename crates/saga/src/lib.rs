@@ -8,7 +8,7 @@
 //! * [`definition`]: steps, kinds, edges, limits, the hash that pins an instance; [`action`]: what users write;
 //! * [`id`]: a saga's identity, derived from the request; [`state`]: where it stands; [`progress`]: what its caller is told;
 //! * [`engine`]: starting, waiting, recovering; [`engine::operate`]: the operator's verbs;
-//! * [`story`] and [`directory`]: what people and the recovery see.
+//! * [`story`] and [`directory`]: what people and the recovery see; [`testkit`]: every way to fail, for every node of a saga.
 
 pub mod action;
 pub mod definition;
@@ -19,6 +19,7 @@ pub mod progress;
 mod record;
 pub mod state;
 pub mod story;
+pub mod testkit;
 
 pub use action::{Action, LocalAction, LocalDecision, Outputs, StepContext, StepOutcome, Undo, UndoOutcome};
 pub use definition::{DefinitionBuilder, DefinitionError, SagaDefinition, StepKind, StepLimits};
