@@ -1,1 +1,26 @@
-//! madrigal-gateway: being built.
+//! The shop's one public port: routing, the API's description, the pages for people.
+//!
+//! The gateway names no service's crate; the app hands it [`GatewayParts`] and gets a router. A service in the same process
+//! is merged: its routes are the gateway's, with the edge's layers once and nothing else on the way. A service in a process of
+//! its own is proxied by the route [`table`], which is checked against the API's description in both cases. `/internal` is
+//! never answered, wherever the service runs.
+//!
+//! Modules in reading order:
+//!
+//! * [`parts`]: what the app hands over; [`router`]: what becomes of it;
+//! * [`table`]: which service answers which path; [`proxy`]: the way to a service in another process;
+//! * [`docs`]: `/openapi.json`, `/docs`, `/docs/problems/{code}`; [`console`]: the first page; [`security`]: the headers of
+//!   everything that a browser shows.
+
+pub mod parts;
+pub mod table;
+
+mod console;
+mod docs;
+mod proxy;
+mod router;
+mod security;
+
+pub use docs::problem_codes;
+pub use parts::{DemoHints, GatewayError, GatewayParts, Target, Upstream};
+pub use router::router;

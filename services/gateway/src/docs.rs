@@ -1,0 +1,55 @@
+//! `/openapi.json`, its reading room at `/docs`, and the pages that problems point to.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use madrigal_http::problem;
+use utoipa_swagger_ui::Config;
+
+use crate::parts::GatewayError;
+use crate::security::{DOCUMENTATION, Fixed, STRICT};
+
+mod problem_pages;
+
+pub use problem_pages::problem_codes;
+
+const OPENAPI_PATH: &str = "/openapi.json";
+
+/// The routes.
+pub(crate) fn router(openapi: &utoipa::openapi::OpenApi) -> Result<Router, GatewayError> {
+    let json = openapi.to_pretty_json().map_err(GatewayError::Description)?;
+    let openapi = Fixed::new("application/json", STRICT, json);
+    let config = Config::from(OPENAPI_PATH).try_it_out_enabled(true).with_credentials(false);
+    let described = Router::new()
+        .route(OPENAPI_PATH, get(async |State(document): State<Fixed>, asked: HeaderMap| document.answer(&asked)))
+        .with_state(openapi);
+    let shown = Router::new()
+        .route("/docs", get(async || Redirect::permanent("/docs/")))
+        .route("/docs/", get(async |State(ui): State<Arc<Config<'static>>>, asked: HeaderMap| file("", ui, &asked)))
+        .route("/docs/{*file}", get(named_file))
+        .with_state(Arc::new(config));
+    Ok(described.merge(shown).merge(problem_pages::router()))
+}
+
+async fn named_file(State(ui): State<Arc<Config<'static>>>, Path(name): Path<String>, asked: HeaderMap) -> Response {
+    file(&name, ui, &asked)
+}
+
+fn file(name: &str, ui: Arc<Config<'static>>, asked: &HeaderMap) -> Response {
+    match utoipa_swagger_ui::serve(name, ui) {
+        Ok(Some(file)) => {
+            let kind = HeaderValue::try_from(file.content_type).unwrap_or(HeaderValue::from_static("text/plain"));
+            Fixed::of(kind, DOCUMENTATION, Bytes::from(file.bytes.into_owned())).answer(asked)
+        }
+        Ok(None) => problem::unknown_path().into_response(),
+        Err(error) => {
+            tracing::error!(%error, name, "a file of the API's documentation cannot be served");
+            problem::internal().into_response()
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The gateway from the outside.
+
+mod pages;
