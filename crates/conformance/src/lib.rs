@@ -2,4 +2,12 @@
 //!
 //! An implementation's tests call the suite's macro with a function that makes an empty instance.
 
+#[cfg(feature = "bus")]
+pub mod bus;
 pub mod event_store;
+#[cfg(feature = "projection")]
+pub mod offsets;
+#[cfg(feature = "projection")]
+pub mod projection_kit;
+#[cfg(feature = "projection")]
+pub mod view_store;
