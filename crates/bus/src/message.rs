@@ -146,3 +146,27 @@ struct Inward {
     traceparent: Option<String>,
     data: Box<RawValue>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JSON: &str = r#"{"specversion":"1.0","id":"e-1","source":"/order-service","type":"order.confirmed","subject":"order-7","time":"2026-11-22T10:15:00.5Z","datacontenttype":"application/json","partitionkey":"7","sequence":"9007199254740993","correlationid":"c-1","data":{"total":[1.50, "Žluť"]}}"#;
+
+    #[test]
+    fn a_message_is_a_cloud_event_and_its_data_stays_as_it_was_written() {
+        let message = Message::from_json(JSON).unwrap();
+        assert_eq!(message.position, Position(9_007_199_254_740_993), "larger than a double tells apart");
+        assert_eq!(message.data.as_bytes().as_ref(), r#"{"total":[1.50, "Žluť"]}"#.as_bytes());
+        assert_eq!(message.to_json().unwrap().get(), JSON);
+    }
+
+    #[test]
+    fn other_versions_and_messages_without_their_place_are_refused() {
+        for (from, to) in
+            [("1.0\"", "0.3\""), ("sequence", "number"), ("\"9007199254740993\"", "\"x\""), ("\"data\"", "\"dat\"")]
+        {
+            assert!(Message::from_json(&JSON.replacen(from, to, 1)).is_err(), "{from}");
+        }
+    }
+}

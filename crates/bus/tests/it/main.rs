@@ -1,0 +1,6 @@
+//! Topics in process and over HTTP.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod examples;
+mod over_http;
+mod sources;
