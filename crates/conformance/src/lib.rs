@@ -4,6 +4,8 @@
 
 #[cfg(feature = "bus")]
 pub mod bus;
+#[cfg(feature = "calls")]
+pub mod calls;
 pub mod event_store;
 #[cfg(feature = "projection")]
 pub mod offsets;

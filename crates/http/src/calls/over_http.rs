@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue};
 use madrigal_core::{CallContext, Fault, FaultRetry, tasks};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::answering::{Calls, timed_out};
 use super::{MAX_CALL_BYTES, wire};
@@ -26,6 +27,9 @@ const CONNECT_TIME: Duration = Duration::from_secs(2);
 const IDLE_TIME: Duration = Duration::from_secs(10);
 /// The most idle connections per neighbour.
 const IDLE_CONNECTIONS: usize = 64;
+
+/// What is encoded in `Madrigal-User`, beside everything that is not ASCII.
+const USER_ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 
 pub(super) fn router(calls: Arc<Calls>) -> Router {
     let path = format!("/internal/calls/{}/{{name}}", calls.service());
@@ -142,7 +146,8 @@ fn headers(context: &CallContext, limit: Duration) -> HeaderMap {
         tell(CAUSATION_ID, &cause.to_string());
     }
     if let Some(user) = &context.user_id {
-        tell(USER, user);
+        // Names may hold any letter; headers may not.
+        tell(USER, &utf8_percent_encode(user, USER_ENCODED).to_string());
     }
     if let Some(traceparent) = &context.traceparent {
         tell(TRACEPARENT, traceparent);

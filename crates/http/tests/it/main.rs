@@ -4,8 +4,10 @@
 
 mod auth;
 mod bodies;
+mod calls;
 mod edge;
 mod examples;
 mod odd_input;
 mod over_sockets;
+mod problem_pages;
 mod shop;
