@@ -1,0 +1,275 @@
+//! From the outbox to the sender: every mail at least once, a mail in trouble never in another's way.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::StreamExt;
+use madrigal_core::tasks::{self, Instant, StopSignal};
+use madrigal_core::{CallContext, Fault, FaultRetry, Host, Position, RecordedEvent};
+use madrigal_event_store::{ReadError, WaitError};
+use madrigal_projection::{Checkpoint, DynOffsets, GroupBatch, GroupId};
+
+use crate::domain::event::{MailFailed, MailSent};
+use crate::domain::{MailEvent, MailKey, MailState};
+use crate::sender::{Delivery, Letter, MailSender};
+use crate::store::MailStore;
+
+const SERVICE: &str = "notification-service";
+/// Events read at a time.
+const BATCH: usize = 1_000;
+/// Mails under way at the sender at once: a server that takes 100 ms a mail still takes 160 a second.
+const AT_ONCE: usize = 16;
+/// How long the sender may take for one mail.
+///
+/// # Source
+/// RFC 5321, 4.5.3.2 asks for minutes; a mail that was taken late is sent again under the same Message-ID.
+const SEND_LIMIT: Duration = Duration::from_secs(30);
+/// Mails that wait for another attempt; while there are so many, no further ones are begun.
+const MOST_WAITING: usize = 10_000;
+/// The first pause after a fault; it doubles up to [`LAST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause between attempts: a mail server that was away for a night is found again within a minute.
+const LAST_PAUSE: Duration = Duration::from_mins(1);
+/// How long an idle reactor waits at most before it looks again.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// How the delivery fares.
+#[derive(Debug, Default)]
+pub struct DeliveryStatus {
+    waiting: AtomicU64,
+}
+
+impl DeliveryStatus {
+    /// How many mails wait for another attempt.
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+}
+
+/// Hands mails to the sender and records what became of them.
+///
+/// Its checkpoint is the position below which every mail has an outcome. After a crash the mails above it are looked at
+/// again, and those without an outcome are sent (again): at least once, each with its one Message-ID.
+pub struct DeliveryReactor {
+    store: MailStore,
+    sender: Arc<dyn MailSender>,
+    offsets: DynOffsets,
+    host: Host,
+    status: Arc<DeliveryStatus>,
+}
+
+/// A mail that waits for another attempt.
+struct Waiting {
+    letter: Letter,
+    context: CallContext,
+    pause: Duration,
+    due: Instant,
+}
+
+/// Where one run stands.
+struct Progress {
+    /// Through here the log has been looked at.
+    scanned: Position,
+    /// Through here mails may have outcomes of an earlier run.
+    replayed: Position,
+    /// What is stored.
+    saved: Position,
+    waiting: BTreeMap<Position, Waiting>,
+}
+
+impl DeliveryReactor {
+    /// A reactor on this store. One at a time.
+    pub fn new(store: MailStore, sender: Arc<dyn MailSender>, offsets: DynOffsets, host: Host) -> Self {
+        Self { store, sender, offsets, host, status: Arc::default() }
+    }
+
+    /// How it fares.
+    pub fn status(&self) -> Arc<DeliveryStatus> {
+        Arc::clone(&self.status)
+    }
+
+    /// Delivers until `stop`.
+    ///
+    /// # Errors
+    /// A permanent [`Fault`] where going on would be wrong: the checkpoint is of another history of the log.
+    ///
+    /// # Cancellation
+    /// Safe: mails under way may be delivered again.
+    pub async fn run(&self, stop: StopSignal) -> Result<(), Fault> {
+        let mut pause = FIRST_PAUSE;
+        let mut progress = None;
+        while !stop.is_cancelled() {
+            let step = tokio::select! {
+                // A sender that does not answer must not hold up a stop: its mails are sent again.
+                () = stop.cancelled() => return Ok(()),
+                step = self.step(&mut progress) => step,
+            };
+            match step {
+                Ok(moved) => {
+                    pause = FIRST_PAUSE;
+                    if !moved && let Some(progress) = &progress {
+                        self.idle(progress, &stop).await;
+                    }
+                }
+                Err(fault) if fault.retry == FaultRetry::Never => return Err(fault),
+                Err(fault) => {
+                    tracing::warn!(cause = %fault.chain(), "mails are held up, trying again");
+                    // What is not recorded is found again from the checkpoint.
+                    progress = None;
+                    tasks::sleep_or_stopped(pause, &stop).await;
+                    pause = (pause * 2).min(LAST_PAUSE);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One batch; whether there was anything to do.
+    async fn step(&self, progress: &mut Option<Progress>) -> Result<bool, Fault> {
+        let progress = match progress {
+            Some(progress) => progress,
+            empty => empty.insert(self.resume().await?),
+        };
+        let mut letters = self.due(progress);
+        let retried = !letters.is_empty();
+        let before = progress.scanned;
+        if progress.waiting.len() + letters.len() < MOST_WAITING {
+            let (read, scanned) = self.read(progress).await?;
+            letters.extend(read);
+            progress.scanned = scanned;
+        }
+        self.deliver(letters, progress).await?;
+        let moved = retried || progress.scanned > before;
+        self.save(progress, !moved).await?;
+        Ok(moved)
+    }
+
+    async fn resume(&self) -> Result<Progress, Fault> {
+        let events = self.store.events();
+        let saved = match self.offsets.checkpoint(&group()).await? {
+            Some(at) if at.epoch != events.epoch() => {
+                return Err(Fault::permanent(SERVICE, "deliver", "the outbox's checkpoint is of another history"));
+            }
+            Some(at) => at.position,
+            None => Position::START,
+        };
+        Ok(Progress { scanned: saved, replayed: events.end(), saved, waiting: BTreeMap::new() })
+    }
+
+    /// The waiting mails whose time has come.
+    fn due(&self, progress: &mut Progress) -> Vec<(Position, Waiting)> {
+        let now = tasks::instant();
+        let due: Vec<Position> =
+            progress.waiting.iter().filter(|(_, waiting)| waiting.due <= now).map(|(at, _)| *at).take(BATCH).collect();
+        due.into_iter().filter_map(|at| progress.waiting.remove(&at).map(|waiting| (at, waiting))).collect()
+    }
+
+    /// The next mails of the log that have no outcome, and through where that is.
+    async fn read(&self, progress: &Progress) -> Result<(Vec<(Position, Waiting)>, Position), Fault> {
+        let read = match self.store.events().read_log(progress.scanned, BATCH).await {
+            Ok(read) => read,
+            Err(ReadError::Fault(fault)) => return Err(fault),
+            Err(other) => return Err(Fault::permanent(SERVICE, "deliver", other)),
+        };
+        let mut letters = Vec::new();
+        for event in read.events.iter().filter(|event| event.event_type == *MailEvent::REQUESTED) {
+            let Some((key, waiting)) = self.letter(event) else { continue };
+            // Beyond what the log had when this run began nothing can have an outcome but by this run.
+            let replayed = event.position <= progress.replayed;
+            if replayed && self.store.load(&key).await?.is_none_or(|mail| mail.state != MailState::Requested) {
+                continue;
+            }
+            letters.push((event.position, waiting));
+        }
+        Ok((letters, read.scanned_through))
+    }
+
+    fn letter(&self, event: &RecordedEvent) -> Option<(MailKey, Waiting)> {
+        let key: MailKey = event.stream.id().parse().ok()?;
+        let requested = match MailEvent::decode(event) {
+            Ok(MailEvent::Requested(requested)) => requested,
+            Ok(_) => return None,
+            Err(error) => {
+                // The list parks it and shows it; the others go on.
+                tracing::error!(stream = %event.stream, %error, "a mail cannot be read and is not delivered");
+                return None;
+            }
+        };
+        let mut context = CallContext::new(&self.host).caused_by(event.event_id);
+        if let Some(correlation) = &event.metadata.correlation_id {
+            context.correlation_id = correlation.clone();
+        }
+        context.traceparent = event.metadata.traceparent.clone();
+        let letter = Letter { key: key.clone(), requested };
+        Some((key, Waiting { letter, context, pause: FIRST_PAUSE, due: tasks::instant() }))
+    }
+
+    /// Hands mails to the sender; records outcomes in one append, keeps the others waiting.
+    async fn deliver(&self, letters: Vec<(Position, Waiting)>, progress: &mut Progress) -> Result<(), Fault> {
+        let sending = futures::stream::iter(letters).map(|(at, waiting)| async move {
+            let outcome = tasks::within(SEND_LIMIT, self.sender.send(&waiting.letter)).await;
+            let too_late = || Fault::unknown("mail-sender", "send", "no answer in time");
+            (at, waiting, outcome.unwrap_or_else(|| Err(too_late())))
+        });
+        let sent: Vec<_> = sending.buffer_unordered(AT_ONCE).collect().await;
+        let mut outcomes = Vec::with_capacity(sent.len());
+        for (at, mut waiting, outcome) in sent {
+            let event = match outcome {
+                Ok(Delivery::Sent) => MailEvent::Sent(MailSent { message_id: waiting.letter.key.message_id() }),
+                Ok(Delivery::Refused { reason }) => MailEvent::Failed(MailFailed { reason }),
+                Err(fault) => {
+                    tracing::warn!(mail = %waiting.letter.key, cause = %fault.chain(), "a mail waits for another attempt");
+                    waiting.due = tasks::instant() + waiting.pause;
+                    waiting.pause = (waiting.pause * 2).min(LAST_PAUSE);
+                    progress.waiting.insert(at, waiting);
+                    continue;
+                }
+            };
+            outcomes.push((waiting.letter.key, event, waiting.context));
+        }
+        self.status.waiting.store(progress.waiting.len() as u64, Ordering::Relaxed);
+        self.store.settle(outcomes).await
+    }
+
+    /// Stores the position below which every mail has an outcome: now and then, and before idling.
+    async fn save(&self, progress: &mut Progress, idle: bool) -> Result<(), Fault> {
+        let oldest = progress.waiting.keys().next();
+        let settled = oldest.map_or(progress.scanned, |oldest| Position(oldest.0.saturating_sub(1)));
+        let ahead = settled.0.saturating_sub(progress.saved.0);
+        if ahead == 0 || (!idle && ahead < BATCH as u64) {
+            return Ok(());
+        }
+        let checkpoint = Checkpoint { epoch: self.store.events().epoch(), position: settled };
+        self.offsets.commit(&group(), GroupBatch::at(checkpoint, self.host.now())).await?;
+        progress.saved = settled;
+        Ok(())
+    }
+
+    /// Waits for the log, for a waiting mail's time, or for the stop.
+    async fn idle(&self, progress: &Progress, stop: &StopSignal) {
+        let now = tasks::instant();
+        let due = progress.waiting.values().map(|waiting| waiting.due.saturating_duration_since(now)).min();
+        let limit = due.unwrap_or(IDLE).min(IDLE);
+        let woken = tokio::select! {
+            () = stop.cancelled() => return,
+            woken = self.store.events().wait_beyond(progress.scanned, limit) => woken,
+        };
+        if let Err(WaitError::Fault(fault)) = woken {
+            tracing::warn!(cause = %fault.chain(), "the outbox cannot be followed, trying again");
+            tasks::sleep_or_stopped(FIRST_PAUSE, stop).await;
+        }
+    }
+}
+
+impl fmt::Debug for DeliveryReactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeliveryReactor").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+fn group() -> GroupId {
+    GroupId::new("mail-delivery", "notification")
+}

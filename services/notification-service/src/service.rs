@@ -1,0 +1,144 @@
+//! The service as the application sees it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use madrigal_contracts::notification::RequestMail;
+use madrigal_contracts::person_keys::RemotePersonKeys;
+use madrigal_core::tasks::{self, StopSignal};
+use madrigal_core::{Fault, Host, LogName, PersonKeys};
+use madrigal_event_store::{DynEventStore, EventStoreOptions, JournalEventStore};
+use madrigal_http::calls::{Calls, Neighbour};
+use madrigal_projection::{ProjectionControl, ProjectionRunner, RunnerOptions};
+use madrigal_sqlite::{Database, DatabaseOptions, SqliteOffsets, SqliteViews};
+use utoipa::OpenApi;
+
+use crate::commands::Outbox;
+use crate::config::NotificationConfig;
+use crate::http::{self, MailsApi};
+use crate::projections::MailList;
+use crate::queries::Mails;
+use crate::reactors::{DeliveryReactor, DeliveryStatus};
+use crate::sender::{MailSender, Showcase};
+use crate::store::MailStore;
+
+const SERVICE: &str = "notification-service";
+
+/// Whom notification-service asks.
+#[derive(Clone)]
+pub struct NotificationNeighbours {
+    /// Where keys of persons come from: to show and export mails.
+    pub keys: Arc<dyn PersonKeys>,
+    /// Who delivers.
+    pub sender: Arc<dyn MailSender>,
+}
+
+impl NotificationNeighbours {
+    /// Keys from this user-service; mails are shown and exported only.
+    pub fn showcase(user_service: Neighbour, host: Host) -> Self {
+        Self { keys: Arc::new(RemotePersonKeys::new(user_service, host)), sender: Arc::new(Showcase) }
+    }
+}
+
+impl std::fmt::Debug for NotificationNeighbours {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NotificationNeighbours").finish_non_exhaustive()
+    }
+}
+
+/// notification-service: the outbox, the delivery, and the mails to look at.
+pub struct NotificationService {
+    mails: Mails,
+    calls: Arc<Calls>,
+    list: ProjectionRunner<MailList>,
+    delivery: DeliveryReactor,
+}
+
+impl NotificationService {
+    /// Opens the service in its directory.
+    ///
+    /// # Errors
+    /// A [`Fault`] where the directory cannot be opened (another process has it, say).
+    pub async fn open(
+        config: NotificationConfig,
+        neighbours: NotificationNeighbours,
+        host: Host,
+    ) -> Result<Self, Fault> {
+        let events = open_store(&config, &host).await?;
+        // Both can be built again: the list from the log, and the checkpoint by looking at every mail.
+        let database = Database::open(config.dir.join("views.db"), DatabaseOptions::REBUILDABLE).await?;
+        let views = Arc::new(SqliteViews::open(database.clone()).await?);
+        let offsets = Arc::new(SqliteOffsets::open(database).await?);
+        let options = RunnerOptions::for_service(SERVICE);
+        let list = ProjectionRunner::new(MailList, Arc::clone(&events), views, host.clone(), options)?;
+        let store = MailStore::new(events);
+        let delivery = DeliveryReactor::new(store.clone(), neighbours.sender, offsets, host);
+        let calls = Calls::new(SERVICE).on::<RequestMail>(Arc::new(Outbox::new(store.clone())));
+        let mails = Mails::new(store, list.reader(), neighbours.keys);
+        Ok(Self { mails, calls: Arc::new(calls), list, delivery })
+    }
+
+    /// What neighbours may ask.
+    pub fn calls(&self) -> Arc<Calls> {
+        Arc::clone(&self.calls)
+    }
+
+    /// The queries, as [`NotificationService::router`] answers them.
+    pub const fn mails(&self) -> &Mails {
+        &self.mails
+    }
+
+    /// The public routes, without the edge's layers.
+    pub fn router(&self) -> Router {
+        http::router(self.mails.clone())
+    }
+
+    /// The public routes' documentation.
+    pub fn openapi() -> utoipa::openapi::OpenApi {
+        MailsApi::openapi()
+    }
+
+    /// The operator's handles on its projections.
+    pub fn projections(&self) -> Vec<ProjectionControl> {
+        vec![self.list.control()]
+    }
+
+    /// How the delivery fares.
+    pub fn delivery(&self) -> Arc<DeliveryStatus> {
+        self.delivery.status()
+    }
+
+    /// Keeps the list in step and delivers mails, until `stop`. What cannot go on is logged and shown by
+    /// [`NotificationService::projections`]; requests are taken all the same.
+    pub async fn run(&self, stop: StopSignal) {
+        let list = async {
+            if let Err(error) = self.list.run(stop.clone()).await {
+                tracing::error!(cause = %error.chain(), "the list of mails stands still");
+            }
+        };
+        let delivery = async {
+            if let Err(fault) = self.delivery.run(stop.clone()).await {
+                tracing::error!(cause = %fault.chain(), "the delivery of mails stands still");
+            }
+        };
+        tokio::join!(list, delivery);
+    }
+}
+
+impl std::fmt::Debug for NotificationService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NotificationService").field("mails", &self.mails).finish_non_exhaustive()
+    }
+}
+
+async fn open_store(config: &NotificationConfig, host: &Host) -> Result<DynEventStore, Fault> {
+    const LOG: &str = "notification";
+    let log = LogName::parse(LOG).ok_or_else(|| Fault::permanent(SERVICE, "open", "a log's name is lower case"))?;
+    let (dir, host) = (config.dir.join(LOG), host.clone());
+    let opened = tasks::blocking(move || JournalEventStore::open(&dir, log, EventStoreOptions::default(), &host)).await;
+    match opened {
+        Ok(Ok(store)) => Ok(Arc::new(store)),
+        Ok(Err(error)) => Err(Fault::permanent(SERVICE, "open", error)),
+        Err(error) => Err(Fault::permanent(SERVICE, "open", error)),
+    }
+}

@@ -1,0 +1,177 @@
+//! The streams of mails: `mail-{orderId}.{kind}` in the service's own event store.
+
+use std::fmt;
+
+use madrigal_core::{
+    CallContext, EventType, ExpectedVersion, Fault, JsonBytes, NewEvent, Position, PositionToken, StreamVersion,
+    Timestamp,
+};
+use madrigal_event_store::{AppendError, DynEventStore, StreamAppend, StreamRead};
+use serde::Serialize;
+
+use crate::domain::event::SCHEMA_VERSION;
+use crate::domain::{MailEvent, MailKey, MailRequested, MailState};
+
+const ENGINE: &str = "notification-service";
+
+/// One mail as it was read.
+#[derive(Debug, Clone)]
+pub struct StoredMail {
+    /// What was asked for.
+    pub requested: MailRequested,
+    /// When.
+    pub requested_at: Timestamp,
+    /// Where that stands in the log.
+    pub requested_position: Position,
+    /// Where the mail stands.
+    pub state: MailState,
+    /// When it was sent or given up.
+    pub settled_at: Option<Timestamp>,
+    /// Why it was given up.
+    pub failure: Option<String>,
+    /// How many events its stream has.
+    pub version: StreamVersion,
+}
+
+/// Reads and writes mails.
+#[derive(Clone)]
+pub struct MailStore {
+    events: DynEventStore,
+}
+
+impl MailStore {
+    /// Mails in this store.
+    pub fn new(events: DynEventStore) -> Self {
+        Self { events }
+    }
+
+    /// The store beneath.
+    pub const fn events(&self) -> &DynEventStore {
+        &self.events
+    }
+
+    /// One mail, or `None`.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the store broke or an event cannot be decoded.
+    pub async fn load(&self, key: &MailKey) -> Result<Option<StoredMail>, Fault> {
+        let slice = self.events.read_stream(&stream(key)?, StreamRead::START).await?;
+        let mut mail: Option<StoredMail> = None;
+        for event in &slice.events {
+            let decoded = MailEvent::decode(event).map_err(|error| Fault::permanent(ENGINE, "decode", error))?;
+            let at = event.metadata.timestamp;
+            match (decoded, &mut mail) {
+                (MailEvent::Requested(requested), mail) => {
+                    *mail = Some(StoredMail {
+                        requested,
+                        requested_at: at,
+                        requested_position: event.position,
+                        state: MailState::Requested,
+                        settled_at: None,
+                        failure: None,
+                        version: slice.version,
+                    });
+                }
+                (MailEvent::Sent(_), Some(mail)) => {
+                    mail.state = MailState::Sent;
+                    mail.settled_at = Some(at);
+                }
+                (MailEvent::Failed(failed), Some(mail)) => {
+                    mail.state = MailState::Failed;
+                    mail.settled_at = Some(at);
+                    mail.failure = Some(failed.reason);
+                }
+                (MailEvent::Sent(_) | MailEvent::Failed(_), None) => {
+                    return Err(Fault::permanent(ENGINE, "decode", "a mail's stream begins with another event"));
+                }
+            }
+        }
+        Ok(mail)
+    }
+
+    /// Puts a mail into the outbox. `Ok(None)`: it is there already, perhaps sealed anew; `Ok(Some)`: it is now.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the store broke or the mail is too large.
+    ///
+    /// # Cancellation
+    /// Repeat it.
+    pub async fn request(
+        &self,
+        key: &MailKey,
+        requested: &MailRequested,
+        context: &CallContext,
+    ) -> Result<Option<Position>, Fault> {
+        let event = encode(key, MailEvent::REQUESTED, requested, context)?;
+        match self.events.append(stream(key)?, ExpectedVersion::NoStream, vec![event]).await {
+            Ok(appended) if appended.repeated => Ok(None),
+            Ok(appended) => Ok(Some(appended.position)),
+            Err(AppendError::WrongVersion { .. } | AppendError::EventIdReused { .. }) => Ok(None),
+            Err(AppendError::Fault(fault)) => Err(fault),
+            Err(other) => Err(Fault::permanent(ENGINE, "append", other)),
+        }
+    }
+
+    /// Records the outcomes of several mails in one append; where any of them has an outcome already, one by one.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the store broke; some outcomes may be recorded then.
+    ///
+    /// # Cancellation
+    /// Repeat it.
+    pub async fn settle(&self, outcomes: Vec<(MailKey, MailEvent, CallContext)>) -> Result<(), Fault> {
+        let mut appends = Vec::with_capacity(outcomes.len());
+        for (key, event, context) in &outcomes {
+            appends.push(settling(key, event, context)?);
+        }
+        if appends.is_empty() {
+            return Ok(());
+        }
+        match self.events.append_many(appends.clone()).await {
+            Ok(_) => return Ok(()),
+            Err(AppendError::WrongVersion { .. } | AppendError::EventIdReused { .. }) => {}
+            Err(AppendError::Fault(fault)) => return Err(fault),
+            Err(other) => return Err(Fault::permanent(ENGINE, "append", other)),
+        }
+        for append in appends {
+            match self.events.append_many(vec![append]).await {
+                Ok(_) | Err(AppendError::WrongVersion { .. } | AppendError::EventIdReused { .. }) => {}
+                Err(AppendError::Fault(fault)) => return Err(fault),
+                Err(other) => return Err(Fault::permanent(ENGINE, "append", other)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The token of a position in this store.
+    pub fn token(&self, position: Position) -> PositionToken {
+        PositionToken::of(self.events.log().clone(), self.events.epoch(), position)
+    }
+}
+
+impl fmt::Debug for MailStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MailStore").field("log", self.events.log()).finish_non_exhaustive()
+    }
+}
+
+/// The append of an outcome: right after the request, so that a mail has one outcome only.
+fn settling(key: &MailKey, event: &MailEvent, context: &CallContext) -> Result<StreamAppend, Fault> {
+    let event = match event {
+        MailEvent::Sent(data) => encode(key, MailEvent::SENT, data, context)?,
+        MailEvent::Failed(data) => encode(key, MailEvent::FAILED, data, context)?,
+        MailEvent::Requested(data) => encode(key, MailEvent::REQUESTED, data, context)?,
+    };
+    Ok(StreamAppend { stream: stream(key)?, expected: ExpectedVersion::Exact(StreamVersion(1)), events: vec![event] })
+}
+
+fn encode<T: Serialize>(key: &MailKey, name: &'static str, data: &T, context: &CallContext) -> Result<NewEvent, Fault> {
+    let event_type = EventType::parse(name)
+        .ok_or_else(|| Fault::permanent(ENGINE, "encode", "an event type is letters and digits"))?;
+    let data = JsonBytes::of(data).map_err(|error| Fault::permanent(ENGINE, "encode", error))?;
+    Ok(NewEvent::new(key.event_id(name), event_type, SCHEMA_VERSION, data, context))
+}
+
+fn stream(key: &MailKey) -> Result<madrigal_core::StreamName, Fault> {
+    key.stream().map_err(|error| Fault::permanent(ENGINE, "stream-name", error))
+}

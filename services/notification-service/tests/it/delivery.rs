@@ -1,0 +1,105 @@
+//! From the outbox to the sender: every mail, at least once, whatever breaks.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use madrigal_contracts::notification::MailKind;
+use madrigal_core::Fault;
+use madrigal_notification_service::{Delivery, Letter, MailSender};
+
+use crate::desk::{Desk, mail};
+
+/// Fails some mails some times, refuses others, and hangs on demand.
+#[derive(Default)]
+struct Moody {
+    attempts: Mutex<HashMap<String, u32>>,
+    /// The mail that it never comes back from, after having taken it.
+    hangs_at: Option<&'static str>,
+}
+
+impl Moody {
+    fn attempts(&self, key: &str) -> u32 {
+        self.attempts.lock().unwrap().get(key).copied().unwrap_or(0)
+    }
+}
+
+#[async_trait]
+impl MailSender for Moody {
+    async fn send(&self, letter: &Letter) -> Result<Delivery, Fault> {
+        let key = letter.key.to_string();
+        let attempt = {
+            let mut attempts = self.attempts.lock().unwrap();
+            let attempt = attempts.entry(key.clone()).or_default();
+            *attempt += 1;
+            *attempt
+        };
+        if self.hangs_at.is_some_and(|hangs_at| key.starts_with(hangs_at)) {
+            std::future::pending::<()>().await;
+        }
+        match letter.key.order_id() {
+            "flaky" if attempt < 3 => Err(Fault::unknown("smtp", "send", "no answer")),
+            "refused" => Ok(Delivery::Refused { reason: "mailbox unknown".to_owned() }),
+            _ => Ok(Delivery::Sent),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_mail_in_trouble_is_tried_again_and_stands_in_nobody_s_way() {
+    let sender = Arc::new(Moody::default());
+    let desk = Desk::with(sender.clone()).await;
+    for order in ["flaky", "refused", "fine"] {
+        desk.request(order, MailKind::OrderConfirmation, &mail()).await;
+    }
+    assert_eq!(desk.settled("fine.order-confirmation").await["state"], "sent");
+    let refused = desk.settled("refused.order-confirmation").await;
+    assert_eq!((&refused["state"], &refused["failure"]), (&"failed".into(), &"mailbox unknown".into()));
+    assert_eq!(desk.settled("flaky.order-confirmation").await["state"], "sent");
+    assert_eq!(sender.attempts("flaky.order-confirmation"), 3);
+    assert_eq!(sender.attempts("fine.order-confirmation"), 1);
+}
+
+#[tokio::test]
+async fn what_was_sent_is_not_sent_again_after_a_restart() {
+    let sender = Arc::new(Moody::default());
+    let desk = Desk::with(sender.clone()).await;
+    desk.request("o-1", MailKind::OrderConfirmation, &mail()).await;
+    desk.settled("o-1.order-confirmation").await;
+    let desk = desk.reopen().await;
+    desk.request("o-2", MailKind::OrderConfirmation, &mail()).await;
+    desk.settled("o-2.order-confirmation").await;
+    assert_eq!(sender.attempts("o-1.order-confirmation"), 1);
+}
+
+#[tokio::test]
+async fn what_was_cut_off_is_sent_after_a_restart_and_what_has_an_outcome_is_not() {
+    let hanging = Arc::new(Moody { hangs_at: Some("stuck"), ..Moody::default() });
+    let desk = Desk::with(hanging.clone()).await;
+    desk.request("o-1", MailKind::OrderConfirmation, &mail()).await;
+    desk.settled("o-1.order-confirmation").await;
+    desk.request("stuck", MailKind::OrderConfirmation, &mail()).await;
+    while hanging.attempts("stuck.order-confirmation") == 0 {
+        tokio::task::yield_now().await;
+    }
+    // The log grows while the sender hangs; the checkpoint must not pass the mail under way.
+    desk.request("o-2", MailKind::OrderConfirmation, &mail()).await;
+    let fine = Arc::new(Moody::default());
+    let desk = desk.kill_and_reopen_with(fine.clone()).await;
+    assert_eq!(desk.settled("stuck.order-confirmation").await["state"], "sent");
+    assert_eq!(desk.settled("o-2.order-confirmation").await["state"], "sent");
+    assert_eq!(fine.attempts("stuck.order-confirmation"), 1);
+    assert_eq!(fine.attempts("o-1.order-confirmation"), 0);
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_sender_that_hangs() {
+    let hanging = Arc::new(Moody { hangs_at: Some("stuck"), ..Moody::default() });
+    let desk = Desk::with(hanging.clone()).await;
+    desk.request("stuck", MailKind::OrderConfirmation, &mail()).await;
+    while hanging.attempts("stuck.order-confirmation") == 0 {
+        tokio::task::yield_now().await;
+    }
+    let desk = desk.reopen_with(Arc::new(Moody::default())).await;
+    assert_eq!(desk.settled("stuck.order-confirmation").await["state"], "sent");
+}
