@@ -25,7 +25,7 @@ pub(crate) fn router(state: Arc<ServiceState>) -> Router {
 }
 
 /// The description of the public routes.
-pub fn openapi() -> utoipa::openapi::OpenApi {
+pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     #[derive(OpenApi)]
     #[openapi(
         paths(

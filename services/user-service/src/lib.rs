@@ -10,17 +10,17 @@
 //! * [`models`], [`events`]: users, their fields, what happens to them;
 //! * `commands`, `queries`: what is done and what is asked; [`projections`]: the read model `user_profiles`;
 //! * `repositories`, `migrations`: SQL; `keys`, [`passwords`]: secrets;
-//! * [`http`]: the public routes.
+//! * `http`: the public routes.
 
 pub mod config;
 pub mod events;
-pub mod http;
 pub mod models;
 pub mod passwords;
 pub mod projections;
 pub mod service;
 
 mod commands;
+mod http;
 mod keys;
 mod migrations;
 mod queries;
@@ -28,7 +28,6 @@ mod repositories;
 mod state;
 
 pub use config::{MasterKeySource, UserConfig};
-pub use http::openapi;
 pub use keys::new_master_key;
 pub use passwords::PasswordCost;
 pub use service::UserService;

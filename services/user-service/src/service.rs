@@ -8,6 +8,7 @@ use madrigal_contracts::user::{GetBuyer, GetPersonKey};
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Fault, Host, PersonId};
 use madrigal_http::{Calls, TokenSigner};
+use madrigal_telemetry::Check;
 
 use crate::config::UserConfig;
 use crate::keys::KeyStore;
@@ -60,9 +61,29 @@ impl UserService {
         http::router(Arc::clone(&self.state))
     }
 
+    /// The description of the public routes.
+    pub fn openapi() -> utoipa::openapi::OpenApi {
+        http::openapi()
+    }
+
     /// What others may subscribe to: nothing yet. Changes of users are captured from the database.
     pub fn topics(&self) -> Vec<DynTopicSource> {
         Vec::new()
+    }
+
+    /// How the two databases are.
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    pub async fn health(&self) -> Vec<Check> {
+        let users = self.state.users.read("probe", |connection| connection.query_row("SELECT 1", [], |_| Ok(()))).await;
+        let keys = self.state.keys.probe().await;
+        let check = match (users, keys) {
+            (Ok(()), Ok(())) => Check::healthy(Check::DATABASE, "users and keys of persons answer"),
+            (Err(fault), _) => unhealthy("users do not answer", &fault),
+            (_, Err(fault)) => unhealthy("keys of persons do not answer", &fault),
+        };
+        vec![check]
     }
 
     /// Destroys a person's key and forgets it in memory: the first step of erasing. Durable when this returns; other
@@ -87,6 +108,12 @@ impl UserService {
     pub async fn run(&self, stop: StopSignal) {
         stop.cancelled().await;
     }
+}
+
+/// Everybody may read a check: the causes go to the log.
+fn unhealthy(detail: &'static str, fault: &Fault) -> Check {
+    tracing::error!(cause = %fault.chain(), "a probe failed: {detail}");
+    Check::unhealthy(Check::DATABASE, detail)
 }
 
 impl fmt::Debug for UserService {

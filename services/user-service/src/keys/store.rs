@@ -93,6 +93,14 @@ impl KeyStore {
     pub(crate) async fn highest_person(&self) -> Result<i64, Fault> {
         self.database.read("highest-person", highest_person).await
     }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// A [`Fault`] where it does not.
+    pub(crate) async fn probe(&self) -> Result<(), Fault> {
+        self.highest_person().await.map(|_| ())
+    }
 }
 
 #[async_trait]

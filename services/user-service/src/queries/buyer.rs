@@ -85,3 +85,49 @@ impl Answer<GetPersonKey> for KeyOf {
         Ok(self.0.keys.person_key(call.person).await?.map(WireKey))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use madrigal_core::{Host, Timestamp};
+
+    use super::*;
+    use crate::models::{Email, Profile, Username};
+
+    fn user(version: u64) -> User {
+        User {
+            id: PersonId(1),
+            email: Email::parse(&format!("v{version}@example.org")).unwrap(),
+            username: Username::parse("quinta").unwrap(),
+            profile: Profile::default(),
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+            version: StreamVersion(version),
+        }
+    }
+
+    fn kept(cache: &BuyerCache) -> Option<String> {
+        match cache.0.get(&PersonId(1)) {
+            Some(Kept::Buyer(_, buyer)) => Some(buyer.email.clone()),
+            Some(Kept::Gone) | None => None,
+        }
+    }
+
+    #[test]
+    fn what_was_read_before_a_change_does_not_replace_the_change() {
+        let (cache, key) = (BuyerCache::new(), PersonKey::generate(&Host::system()));
+        cache.remember(&user(2), key.clone());
+        cache.remember(&user(1), key.clone());
+        assert_eq!(kept(&cache).as_deref(), Some("v2@example.org"));
+        cache.remember(&user(3), key);
+        assert_eq!(kept(&cache).as_deref(), Some("v3@example.org"));
+    }
+
+    #[test]
+    fn what_was_read_before_a_key_was_destroyed_does_not_come_back() {
+        let (cache, key) = (BuyerCache::new(), PersonKey::generate(&Host::system()));
+        cache.remember(&user(1), key.clone());
+        cache.forget(PersonId(1));
+        cache.remember(&user(2), key);
+        assert_eq!(kept(&cache), None);
+    }
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use madrigal_contracts::user::{GetBuyer, GetPersonKey};
 use madrigal_core::{Host, PersonId, Secret};
 use madrigal_http::TokenSigner;
+use madrigal_telemetry::Status;
 use madrigal_user_service::{MasterKeySource, UserService, new_master_key};
 use rusqlite::Connection;
 use serde_json::json;
@@ -107,6 +108,16 @@ async fn a_buyer_is_answered_from_memory_once_it_was_asked_for() {
     let elsewhere = Connection::open(shop.dir().join("users.sqlite")).unwrap();
     elsewhere.execute("DELETE FROM users", []).unwrap();
     assert!(shop.neighbour().call(&shop.context(), GetBuyer { user_id: id }).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn health_says_whether_both_databases_answer() {
+    let shop = Shop::open().await;
+    let status = async || shop.service.health().await.iter().map(|check| check.status).collect::<Vec<_>>();
+    assert_eq!(status().await, [Status::Healthy]);
+    let keys = Connection::open(shop.dir().join("keys/keys.sqlite")).unwrap();
+    keys.execute_batch("DROP TABLE person_keys").unwrap();
+    assert_eq!(status().await, [Status::Unhealthy]);
 }
 
 #[track_caller]
