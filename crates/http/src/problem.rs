@@ -193,6 +193,13 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
+/// The document as it stands in other answers (a line of an import): without `instance` and `traceId`.
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Document { parts: &self.0, instance: None, trace_id: None }.serialize(serializer)
+    }
+}
+
 struct Document<'a> {
     parts: &'a Parts,
     instance: Option<&'a str>,
