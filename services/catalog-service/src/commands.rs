@@ -3,13 +3,18 @@
 //! * [`command`]: what may be asked, and the answers;
 //! * [`working`]: the state that one group of commands works on, and the events that it gathers;
 //! * [`decide`]: one command against that state;
-//! * [`desk`]: the queue, the task, the group's append.
+//! * [`desk`]: the queue, the task, the group's append;
+//! * [`answers`]: other services' calls; [`expiry`]: what nobody needs any more.
 
+pub mod answers;
 pub mod command;
 mod decide;
 pub mod desk;
+pub mod expiry;
 mod working;
 
+pub use answers::CatalogAnswers;
 pub use command::{Command, Effect, ProductChange, ProductSaved, Reply};
 pub use desk::{DeskOptions, ProductListener, StockDesk};
+pub use expiry::Expiry;
 pub use working::{Shelf, Slip};

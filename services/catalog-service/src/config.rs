@@ -1,0 +1,31 @@
+//! Settings of catalog-service.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::commands::DeskOptions;
+
+/// Settings of catalog-service.
+#[derive(Debug, Clone)]
+pub struct CatalogConfig {
+    /// Its own directory: the journal, the views, the search index.
+    pub dir: PathBuf,
+    /// When a reservation that is still open makes the catalogue ask whether its saga needs it. Default 15 minutes.
+    pub reservation_age: Duration,
+    /// How often open reservations are looked through. Default 1 minute.
+    pub expiry_interval: Duration,
+    /// How large the stock desk may grow.
+    pub desk: DeskOptions,
+}
+
+impl CatalogConfig {
+    /// The defaults, in this directory.
+    pub fn in_dir(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            reservation_age: Duration::from_secs(15 * 60),
+            expiry_interval: Duration::from_secs(60),
+            desk: DeskOptions::default(),
+        }
+    }
+}

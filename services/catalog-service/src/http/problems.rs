@@ -1,0 +1,88 @@
+//! Refusals as problems, each in one way.
+
+use http::StatusCode;
+use madrigal_core::{Fault, FaultRetry};
+use madrigal_http::problem::{self, Problem};
+use madrigal_projection::NotYet;
+
+use crate::commands::Reply;
+use crate::domain::{ProductId, ProductRefusal, StockRefusal};
+
+/// The id in a path, or 404: a text of another form names no product.
+pub(super) fn product_id(text: &str) -> Result<ProductId, Problem> {
+    ProductId::parse(text).ok_or_else(no_product)
+}
+
+pub(super) fn no_product() -> Problem {
+    problem::not_found("such product")
+}
+
+/// The problem behind an answer of the desk that is not the one hoped for.
+pub(super) fn of_reply(reply: &Reply) -> Problem {
+    match reply {
+        Reply::ProductRefused(ProductRefusal::Exists) => problem::conflict(
+            "product-exists",
+            "The product exists",
+            "A product with this productId exists, or existed and was withdrawn.",
+        ),
+        Reply::ProductRefused(ProductRefusal::Withdrawn) => problem::conflict(
+            "product-withdrawn",
+            "The product was withdrawn",
+            "It was taken out of the catalogue and cannot come back under the same productId.",
+        ),
+        Reply::ProductRefused(ProductRefusal::NotFound) => no_product(),
+        Reply::OtherVersion { current } => problem::version_mismatch(*current),
+        Reply::StockRefused(StockRefusal::Overdrawn { available }) => problem::conflict(
+            "stock-overdrawn",
+            "Not so many are available",
+            format!("Only {available} are on hand and not reserved."),
+        )
+        .with("available", (*available).into()),
+        Reply::StockRefused(StockRefusal::Overflow) => {
+            problem::conflict("stock-overflow", "The stock would be too large", "The sum does not fit into 64 bits.")
+        }
+        Reply::StockRefused(StockRefusal::NoChange) => problem::invalid_body(vec![problem::FieldError {
+            pointer: "/change".to_owned(),
+            detail: "must not be 0".to_owned(),
+        }]),
+        other => problem::from_fault(
+            &Fault::unknown("catalog", "answer", format!("the desk answered another question: {other:?}"))
+                .with_retry(FaultRetry::Never),
+        ),
+    }
+}
+
+pub(super) fn of_not_yet(error: NotYet) -> Problem {
+    match error {
+        NotYet::Behind { lag, .. } => problem::not_yet_visible(lag.events),
+        NotYet::OtherEpoch { .. } | NotYet::BeyondEnd { .. } => problem::other_epoch(),
+    }
+}
+
+/// A line of an import that is longer than a line may be.
+pub(super) fn line_too_long(limit: usize) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "line-too-long", "The line is too long")
+        .detail(format!("A line has at most {limit} bytes."))
+}
+
+/// A line of an import without a product.
+pub(super) fn blank_line() -> Problem {
+    problem::bad_request("blank-line", "The line is blank", "Each line is one product as JSON.")
+}
+
+/// A line of an import that could not be repeated safely.
+pub(super) fn product_id_required() -> Problem {
+    problem::invalid_body(vec![problem::FieldError {
+        pointer: "/productId".to_owned(),
+        detail: "is required in an import: without it, importing again would create the product again".to_owned(),
+    }])
+}
+
+/// An import whose body ended before its time.
+pub(super) fn import_cut_off() -> Problem {
+    problem::bad_request(
+        "import-cut-off",
+        "The import was cut off",
+        "The body did not arrive as a whole. Lines answered before are done; send the file again, they will be unchanged.",
+    )
+}

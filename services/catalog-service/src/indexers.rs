@@ -1,0 +1,5 @@
+//! What keeps the search index in step with the log.
+
+pub mod products;
+
+pub use products::ProductIndexer;

@@ -1,0 +1,31 @@
+//! The services that the catalogue asks: the only place that knows them.
+
+use madrigal_contracts::order::{GetSagaStanding, SagaStanding};
+use madrigal_core::{CallContext, Fault};
+use madrigal_http::Neighbour;
+
+use crate::domain::SagaKey;
+
+/// Whom the catalogue asks.
+#[derive(Clone, Default)]
+pub struct CatalogNeighbours {
+    /// order-service, for what became of old reservations' sagas; without it they are kept.
+    pub orders: Option<Neighbour>,
+}
+
+impl CatalogNeighbours {
+    /// Where a saga stands; `None` where there is nobody to ask.
+    ///
+    /// # Errors
+    /// A [`Fault`] where order-service does not answer.
+    pub async fn standing(&self, context: &CallContext, saga: &SagaKey) -> Result<Option<SagaStanding>, Fault> {
+        let Some(orders) = &self.orders else { return Ok(None) };
+        orders.call(context, GetSagaStanding { saga_id: saga.as_str().to_owned() }).await.map(Some)
+    }
+}
+
+impl std::fmt::Debug for CatalogNeighbours {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CatalogNeighbours").field("orders", &self.orders.is_some()).finish()
+    }
+}

@@ -1,0 +1,7 @@
+//! Everything that reads: [`quotes`] from memory, [`products`] from the view, searches from the index.
+
+pub mod products;
+pub mod quotes;
+
+pub use products::ProductQueries;
+pub use quotes::Quotes;

@@ -1,0 +1,220 @@
+//! The service: its store, its views, its desk, put together.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use futures::future::join_all;
+use madrigal_bus::TopicSource;
+use madrigal_contracts::catalog::{ConfirmReservation, QuoteProducts, ReleaseReservation, ReserveStock, ReturnStock};
+use madrigal_core::tasks::{self, StopSignal};
+use madrigal_core::{Fault, Host, LogName};
+use madrigal_event_store::{DynEventStore, EventStoreOptions, JournalEventStore, SnapshotStore};
+use madrigal_http::Calls;
+use madrigal_projection::{DynViewStore, ProjectionControl, ProjectionRunner, RunnerOptions};
+use madrigal_sqlite::{Database, DatabaseOptions, SqliteSnapshots, SqliteViews};
+use madrigal_telemetry::Check;
+use utoipa::OpenApi;
+
+use crate::commands::{CatalogAnswers, Expiry, StockDesk};
+use crate::config::CatalogConfig;
+use crate::http::{Api, CatalogApi};
+use crate::indexers::ProductIndexer;
+use crate::neighbours::CatalogNeighbours;
+use crate::projections::{OpenReservations, ProductView};
+use crate::queries::{ProductQueries, Quotes};
+use crate::search::ProductIndex;
+use crate::store::Loader;
+
+/// The name of this service.
+pub const SERVICE: &str = "catalog-service";
+const LOG: &str = "catalog";
+
+/// catalog-service, open. Cheap to clone.
+#[derive(Clone)]
+pub struct CatalogService {
+    parts: Arc<Parts>,
+}
+
+struct Parts {
+    store: DynEventStore,
+    views: DynViewStore,
+    snapshots: Arc<dyn SnapshotStore>,
+    desk: StockDesk,
+    products: ProjectionRunner<ProductView>,
+    open: ProjectionRunner<OpenReservations>,
+    index: ProductIndex,
+    expiry: Expiry,
+    api: Arc<Api>,
+    calls: Arc<Calls>,
+}
+
+impl CatalogService {
+    /// Opens the service's own directory. The desk works from then on; views and search follow while
+    /// [`CatalogService::run`] runs.
+    ///
+    /// # Errors
+    /// A [`Fault`] where the directory cannot be opened, is damaged, or is in use.
+    ///
+    /// # Cancellation
+    /// Safe to repeat.
+    pub async fn open(config: CatalogConfig, neighbours: CatalogNeighbours, host: Host) -> Result<Self, Fault> {
+        let store = open_store(config.dir.join("journal"), host.clone()).await?;
+        let database = Database::open(config.dir.join("views.sqlite"), DatabaseOptions::REBUILDABLE).await?;
+        let views: DynViewStore = Arc::new(SqliteViews::open(database.clone()).await?);
+        let snapshots: Arc<dyn SnapshotStore> = Arc::new(SqliteSnapshots::open(database).await?);
+        let index = ProductIndex::open(&config.dir.join("search")).await?;
+
+        let loader = Loader::new(Arc::clone(&store), Some(Arc::clone(&snapshots)));
+        let quotes = Quotes::new(loader.clone());
+        let desk = StockDesk::start(Arc::clone(&store), loader, Arc::new(quotes.clone()), host.clone(), config.desk);
+
+        let runner_options = || RunnerOptions::for_service(SERVICE);
+        let products =
+            ProjectionRunner::new(ProductView, Arc::clone(&store), Arc::clone(&views), host.clone(), runner_options())?;
+        let open = ProjectionRunner::new(
+            OpenReservations,
+            Arc::clone(&store),
+            Arc::clone(&views),
+            host.clone(),
+            runner_options(),
+        )?;
+        let expiry = Expiry::new(open.reader(), desk.clone(), neighbours, host.clone(), config);
+        let queries = ProductQueries::new(Arc::clone(&store), Arc::clone(&views), products.reader(), index.clone());
+        let api = Arc::new(Api { desk: desk.clone(), queries, host });
+
+        let answers = Arc::new(CatalogAnswers::new(desk.clone(), quotes, Arc::clone(&store)));
+        let calls = Calls::new(SERVICE)
+            .on::<QuoteProducts>(Arc::clone(&answers))
+            .on::<ReserveStock>(Arc::clone(&answers))
+            .on::<ReleaseReservation>(Arc::clone(&answers))
+            .on::<ConfirmReservation>(Arc::clone(&answers))
+            .on::<ReturnStock>(answers);
+        let parts = Parts { store, views, snapshots, desk, products, open, index, expiry, api, calls: Arc::new(calls) };
+        Ok(Self { parts: Arc::new(parts) })
+    }
+
+    /// What other services may ask.
+    pub fn calls(&self) -> Arc<Calls> {
+        Arc::clone(&self.parts.calls)
+    }
+
+    /// The public routes, without the edge's layers.
+    pub fn router(&self) -> Router {
+        crate::http::router(Arc::clone(&self.parts.api))
+    }
+
+    /// The description of the public routes.
+    pub fn openapi() -> utoipa::openapi::OpenApi {
+        CatalogApi::openapi()
+    }
+
+    /// The store, for operators' reads of the log.
+    pub fn store(&self) -> DynEventStore {
+        Arc::clone(&self.parts.store)
+    }
+
+    /// The desk, for measuring.
+    pub fn desk(&self) -> StockDesk {
+        self.parts.desk.clone()
+    }
+
+    /// The snapshots of stocks: a cache; clearing it changes no answer.
+    pub fn snapshots(&self) -> Arc<dyn SnapshotStore> {
+        Arc::clone(&self.parts.snapshots)
+    }
+
+    /// Looking through old reservations, which [`CatalogService::run`] does now and then.
+    pub fn expiry(&self) -> Expiry {
+        self.parts.expiry.clone()
+    }
+
+    /// The views, for operators.
+    pub fn projections(&self) -> Vec<ProjectionControl> {
+        vec![self.parts.products.control(), self.parts.open.control()]
+    }
+
+    /// The topics that this service owns: `products`.
+    pub fn topics(&self) -> Vec<Arc<dyn TopicSource>> {
+        vec![Arc::new(crate::topics::products(self.store()))]
+    }
+
+    /// How the service fares.
+    pub async fn health(&self) -> Vec<Check> {
+        let parts = &self.parts;
+        let mut checks = vec![Check::healthy(Check::EVENT_STORE, format!("end at {}", parts.store.end()))];
+        checks.push(if parts.desk.is_open() {
+            Check::healthy("stockDesk", format!("{} commands waiting", parts.desk.waiting()))
+        } else {
+            Check::unhealthy("stockDesk", "closed")
+        });
+        for control in self.projections() {
+            let name = if control.view().name() == "products" { "productsView" } else { "openReservationsView" };
+            checks.push(match control.lag().await {
+                Ok(lag) if lag.stalled_since.is_some() || lag.parked_lanes > 0 => {
+                    Check::degraded(name, format!("{} events behind, {} keys parked", lag.events, lag.parked_lanes))
+                }
+                Ok(lag) => Check::healthy(name, format!("{} events behind", lag.events)),
+                Err(_) => Check::unhealthy(name, "its lag cannot be read"),
+            });
+        }
+        let behind = parts.store.end().0.saturating_sub(parts.index.reflects().0);
+        checks.push(Check::healthy("search", format!("{behind} events behind")));
+        checks
+    }
+
+    /// Runs views, search and expiry until `stop`; then closes the desk, after what waits there is durable.
+    ///
+    /// # Cancellation
+    /// Safe: everything is taken up again by the next run.
+    pub async fn run(&self, stop: StopSignal) {
+        let parts = &self.parts;
+        let indexer = ProductIndexer::new(
+            Arc::clone(&parts.store),
+            Arc::clone(&parts.views),
+            parts.products.reader(),
+            parts.index.clone(),
+        );
+        let (products, open, expiry) = (parts.products.clone(), parts.open.clone(), parts.expiry.clone());
+        let (stop_products, stop_open, stop_expiry) = (stop.clone(), stop.clone(), stop.clone());
+        let background = vec![
+            tasks::spawn("products-view", async move { told("products", products.run(stop_products).await) }),
+            tasks::spawn("open-reservations", async move { told("open-reservations", open.run(stop_open).await) }),
+            tasks::spawn("product-indexer", indexer.run(stop.clone())),
+            tasks::spawn("reservation-expiry", async move { expiry.run(stop_expiry).await }),
+        ];
+        stop.cancelled().await;
+        self.close().await;
+        join_all(background).await;
+    }
+
+    /// Closes the desk, after what waits there is durable.
+    ///
+    /// # Cancellation
+    /// Safe: closing goes on.
+    pub async fn close(&self) {
+        self.parts.desk.close().await;
+    }
+}
+
+impl std::fmt::Debug for CatalogService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CatalogService").field("desk", &self.parts.desk).finish_non_exhaustive()
+    }
+}
+
+fn told(view: &str, result: Result<(), madrigal_projection::RunError>) {
+    if let Err(error) = result {
+        tracing::error!(view, cause = error.chain(), "the view has stopped");
+    }
+}
+
+async fn open_store(dir: PathBuf, host: Host) -> Result<DynEventStore, Fault> {
+    let log = LogName::parse(LOG).ok_or_else(|| Fault::permanent(SERVICE, "open", "a log's name is lower case"))?;
+    let opened = tasks::blocking(move || JournalEventStore::open(&dir, log, EventStoreOptions::default(), &host)).await;
+    match opened {
+        Ok(Ok(store)) => Ok(Arc::new(store)),
+        Ok(Err(error)) => Err(Fault::permanent(SERVICE, "open", error)),
+        Err(error) => Err(Fault::permanent(SERVICE, "open", error)),
+    }
+}

@@ -1,0 +1,36 @@
+//! The topic `products`: facts about products and their stocks. Reservations have streams of their own and stay inside.
+
+use madrigal_bus::contract::Outgoing;
+use madrigal_bus::{JournalTopic, TopicContract};
+use madrigal_event_store::DynEventStore;
+
+/// The types that are told; those that reservations have too are told of stocks only.
+const TOLD: &[&str] = &[
+    "ProductCreated",
+    "ProductChanged",
+    "PriceChanged",
+    "ProductWithdrawn",
+    "StockReceived",
+    "StockAdjusted",
+    "StockReserved",
+    "ReservationReleased",
+    "ReservationConfirmed",
+    "StockReturned",
+];
+
+/// The topic over this store's log.
+pub fn products(store: DynEventStore) -> JournalTopic {
+    JournalTopic::new(store, contract())
+}
+
+/// The declared filter: events of `product-…` and `stock-…` streams, keyed by the product, their data as it is.
+pub fn contract() -> TopicContract {
+    TopicContract::new("products", "/catalog-service", TOLD, |event| {
+        let told = matches!(event.stream.category(), "product" | "stock");
+        Ok(told.then(|| Outgoing {
+            kind: event.event_type.as_str().to_owned(),
+            key: event.stream.id().to_owned(),
+            data: event.event_data.clone(),
+        }))
+    })
+}
