@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use madrigal_core::{
-    CallContext, EventType, ExpectedVersion, Fault, Fingerprint, Host, JsonBytes, LogEpoch, LogName, Metadata, NewEvent,
-    PersonId, Position, RecordedEvent, StreamName, StreamVersion, tasks,
+    CallContext, EventType, ExpectedVersion, Fault, Fingerprint, Host, JsonBytes, LogEpoch, LogName, Metadata,
+    NewEvent, PersonId, Position, RecordedEvent, StreamName, StreamVersion, tasks,
 };
 use madrigal_event_store::{
     AppendError, Appended, DynEventStore, EventStore, EventStoreOptions, JournalEventStore, LogRead, ReadError,

@@ -13,6 +13,7 @@ use crate::id::SagaId;
 use crate::state::SagaState;
 
 pub mod summary;
+pub mod view;
 
 /// One saga in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -23,6 +23,7 @@ pub mod testkit;
 
 pub use action::{Action, LocalAction, LocalDecision, Outputs, StepContext, StepOutcome, Undo, UndoOutcome};
 pub use definition::{DefinitionBuilder, DefinitionError, SagaDefinition, StepKind, StepLimits};
+pub use directory::view::{SagaSummaries, ViewDirectory};
 pub use directory::{MemoryDirectory, SagaDirectory, SagaFilter, SagaPage, SagaSummary};
 pub use engine::operate::{OperateError, Verb};
 pub use engine::{SagaEngine, SagaOptions, StartError, StartSaga, Started};

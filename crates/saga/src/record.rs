@@ -219,3 +219,16 @@ impl Record {
         Self::parse(event)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_record_is_described_and_nothing_else() {
+        let page = include_str!("../FORMAT.md");
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+        let described: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+        assert_eq!(described, Record::TYPES);
+    }
+}

@@ -211,8 +211,8 @@ pub(super) fn canonical(name: &str, version: u32, steps: &[Step]) -> String {
 
 /// The canonical JSON broken into lines, with the hash in front.
 pub(super) fn readable(canonical: &str, hash: &str) -> String {
-    let body = canonical.replace("{\"after\"", "\n    {\"after\"").replace("],\"version\"", "\n  ],\n  \"version\"");
-    let body = body.replacen("{\"name\"", "\"name\"", 1).replacen(",\"steps\":", ",\n  \"steps\": ", 1);
+    let body = canonical.replace("{\"after\"", "\n    {\"after\"").replace("],\"version\":", "\n  ],\n  \"version\": ");
+    let body = body.replacen("{\"name\":", "\"name\": ", 1).replacen(",\"steps\":", ",\n  \"steps\": ", 1);
     let body = body.strip_suffix('}').unwrap_or(&body);
     format!("{{\n  \"hash\": \"{hash}\",\n  {body}\n}}\n")
 }
