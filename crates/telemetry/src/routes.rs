@@ -35,6 +35,9 @@ struct Watched {
 ///
 /// `/livez` touches nothing; `/readyz` is 200 or 503; `/health` is the report, 503 when unhealthy; `/metrics` is Prometheus'
 /// text.
+///
+/// Wrap it on its own (`edge.wrap_service("telemetry", …)`) and merge it then: limits are counted per wrapped router, and a
+/// shop that is too busy must still say that it is alive.
 pub fn router(health: Health, metrics: Metrics, access: MetricsAccess) -> Router {
     Router::new()
         .route("/livez", get(livez))

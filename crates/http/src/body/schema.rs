@@ -92,8 +92,14 @@ pub(crate) fn of<T: utoipa::ToSchema + 'static>() -> Arc<Schema> {
 
 fn compile(root: &RefOr<OpenApiSchema>, named: Vec<(String, RefOr<OpenApiSchema>)>) -> Schema {
     let json = |schema: &RefOr<OpenApiSchema>| serde_json::to_value(schema).unwrap_or(Value::Bool(true));
-    let named = named.into_iter().map(|(name, schema)| (name, json(&schema))).collect();
-    let mut compiler = Compiler { named, done: HashMap::new(), rules: Vec::new() };
+    let mut by_name = HashMap::new();
+    for (name, schema) in named {
+        let schema = json(&schema);
+        if by_name.insert(name.clone(), schema.clone()).is_some_and(|other| other != schema) {
+            tracing::error!(schema = name, "two types of one body have the same name: one is checked as the other");
+        }
+    }
+    let mut compiler = Compiler { named: by_name, done: HashMap::new(), rules: Vec::new() };
     let root = compiler.compile(&json(root));
     Schema { rules: compiler.rules, root }
 }
