@@ -1,17 +1,18 @@
 //! The event store over a journal: durable, embedded, one process.
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use madrigal_core::{
-    EventId, Fault, FaultRetry, Host, LogEpoch, LogName, Position, RecordedEvent, StreamName, Timestamp,
+    EventId, Fault, FaultRetry, Host, LogEpoch, LogName, Position, RecordedEvent, StreamName, StreamVersion, Timestamp,
 };
 use madrigal_journal::{Batch, EnqueueError, Journal, JournalOptions, OpenError, Recovery, Ticket};
 
 use crate::envelope::{self, EnvelopeError};
-use crate::index::Table;
+use crate::index::upkeep::HasIndex;
+use crate::index::{Index, IndexError, IndexOptions, RunSet, Runs, Upkeep, id_key, stream_key};
 use crate::limits;
 use crate::memory::repeated;
 use crate::port::{
@@ -23,6 +24,8 @@ use crate::port::{
 pub struct EventStoreOptions {
     /// The journal's options.
     pub journal: JournalOptions,
+    /// The index's options.
+    pub index: IndexOptions,
 }
 
 /// Why a store could not be opened.
@@ -37,52 +40,61 @@ pub enum StoreOpenError {
     /// A record is not an event that this program knows.
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
+    /// The index could not be opened or built again.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The index's threads could not be started.
+    #[error("cannot start the index's threads")]
+    Threads(#[source] std::io::Error),
 }
 
 /// An event store over a journal in one directory.
 ///
-/// Appends are ordered by one short critical section (check, assign versions, hand to the journal), and wait for
-/// durability outside of it. A read blocks its thread while it reads; that is the page cache nearly always, where
-/// handing over to another thread would cost more than the read.
+/// Appends are ordered by one short critical section (check, assign versions, hand to the journal) without I/O, and
+/// wait for durability outside of it. A read blocks its thread while it reads; that is the page cache nearly always,
+/// where handing over to another thread would cost more than the read.
 #[derive(Debug)]
 pub struct JournalEventStore {
     log: LogName,
     host: Host,
     recovery: Recovery,
-    order: Mutex<Order>,
-    journal: Journal,
+    options: IndexOptions,
+    // Before the journal: its threads hold it.
+    upkeep: Upkeep<Order>,
+    journal: Arc<Journal>,
 }
 
 /// What appends decide on; in the same order as the journal.
 #[derive(Debug)]
 struct Order {
-    table: Table,
+    index: Index,
     /// Times in a log never go back, whatever the clock does.
     last_time: Timestamp,
 }
 
+impl HasIndex for Order {
+    fn index(&mut self) -> &mut Index {
+        &mut self.index
+    }
+}
+
 impl JournalEventStore {
-    /// Opens the store in `dir`, making it if need be. Blocks while it recovers.
+    /// Opens the store in `dir`, making it if need be. Blocks while it recovers: it verifies the log, and indexes what
+    /// its index does not know yet.
     ///
     /// # Errors
     /// [`StoreOpenError`].
     pub fn open(dir: &Path, log: LogName, options: EventStoreOptions, host: &Host) -> Result<Self, StoreOpenError> {
+        let disk = Arc::clone(&options.journal.disk);
         let (journal, recovery) = Journal::open(dir, options.journal, host)?;
-        let mut order = Order { table: Table::default(), last_time: Timestamp::default() };
-        let mut after = Position::START;
-        loop {
-            let records = journal.read(after, 10_000, 8 << 20)?;
-            let Some(last) = records.last() else { break };
-            (after, order.last_time) = (last.position, last.time);
-            for record in &records {
-                let key = envelope::key(record.position, &record.payload)?;
-                let what = "stream";
-                let wrong = |_| EnvelopeError::Content { position: record.position, what };
-                let stream: StreamName = key.stream.parse().map_err(wrong)?;
-                order.table.add(&stream, key.event_id, key.version, record.position);
-            }
-        }
-        Ok(Self { log, host: host.clone(), recovery, order: Mutex::new(order), journal })
+        let (mut runs, set) = Runs::open(&dir.join("index"), disk, journal.epoch(), journal.end().0)?;
+        let index = catch_up(&journal, &mut runs, set, options.index)?;
+        let last_time = journal.read_at(&[journal.end()].map(|end| end.max(Position(1))))?;
+        let last_time = last_time.first().map_or_else(Timestamp::default, |record| record.time);
+        let journal = Arc::new(journal);
+        let order = Order { index, last_time };
+        let upkeep = Upkeep::start(order, runs, options.index, &journal).map_err(StoreOpenError::Threads)?;
+        Ok(Self { log, host: host.clone(), recovery, options: options.index, upkeep, journal })
     }
 
     /// What was found when the store was opened.
@@ -90,32 +102,42 @@ impl JournalEventStore {
         &self.recovery
     }
 
-    fn order(&self) -> MutexGuard<'_, Order> {
-        self.order.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Checks and accepts, or finds that there is something to look at first.
+    /// Checks and accepts, or finds that there is something to look at first. Does no I/O.
     fn accept(
         &self,
         appends: &[StreamAppend],
         batch: &mut Batch,
         versions_at: &[usize],
+        older: Option<&Older>,
     ) -> Result<Accepted, AppendError> {
-        let mut order = self.order();
-        let known = known(&order.table, appends);
+        let mut order = self.upkeep.shared.index();
+        let index = &order.index;
+        if index.is_behind() && self.journal.failure().is_none() {
+            return self.behind();
+        }
+        // What was looked up in the runs still holds if they cover the same part of the log.
+        let older = match older {
+            Some(older) if older.covered == index.runs.covered => older,
+            _ if nothing_older(index, appends) => &Older::default(),
+            _ => return Ok(Accepted::Look(Arc::clone(&index.runs), heads(index, appends))),
+        };
+        let mut known = older.known.clone();
+        known.extend(young_ids(index, appends));
         if !known.is_empty() {
+            known.sort_by_key(|known| (known.append, known.event));
             return Ok(Accepted::Known(known));
         }
         let mut versions_at = versions_at.iter();
         let mut heads = Vec::with_capacity(appends.len());
-        for append in appends {
-            let actual = order.table.head(&append.stream).unwrap_or_default();
+        for (at, append) in appends.iter().enumerate() {
+            let in_runs = || older.heads.get(at).copied().flatten();
+            let actual = index.head(&append.stream).or_else(in_runs).unwrap_or_default();
             if !append.expected.is_met_by(actual) {
                 let StreamAppend { stream, expected, .. } = append.clone();
                 return Err(AppendError::WrongVersion { stream, expected, actual });
             }
-            for (index, at) in (1..=append.events.len() as u64).zip(versions_at.by_ref()) {
-                batch.overwrite(*at, &(actual.0 + index).to_le_bytes());
+            for (number, at) in (1..=append.events.len() as u64).zip(versions_at.by_ref()) {
+                batch.overwrite(*at, &(actual.0 + number).to_le_bytes());
             }
             heads.push(actual);
         }
@@ -123,10 +145,7 @@ impl JournalEventStore {
         let ticket = match self.journal.enqueue(batch, now) {
             Ok(ticket) => ticket,
             Err(EnqueueError::Full) => return Ok(Accepted::Full),
-            Err(error @ EnqueueError::NoSpace { .. }) => {
-                let retry = FaultRetry::After(Duration::from_secs(1));
-                return Err(Fault::not_applied("journal", "append", error).with_retry(retry).into());
-            }
+            Err(error @ EnqueueError::NoSpace { .. }) => return Err(refused_for_now(error).into()),
             Err(error) => return Err(Fault::permanent("journal", "append", error).into()),
         };
         order.last_time = now;
@@ -135,11 +154,66 @@ impl JournalEventStore {
         for (append, mut version) in appends.iter().zip(heads) {
             for event in &append.events {
                 (version, position) = (version.plus(1), position.next());
-                order.table.add(&append.stream, event.event_id, version, position);
+                order.index.add(&append.stream, event.event_id, version, position);
             }
             results.push(Appended { version, position, repeated: false });
         }
+        let frozen = order.index.freeze_if_full(self.options.table_events);
+        drop(order);
+        if frozen {
+            self.upkeep.shared.wake();
+        }
         Ok(Accepted::Ticket(ticket, results))
+    }
+
+    /// The index's tables wait to be written: wait with them, unless they cannot be.
+    fn behind(&self) -> Result<Accepted, AppendError> {
+        match self.upkeep.shared.failure() {
+            Some(reason) => Err(refused_for_now(format!("the index cannot be written: {reason}")).into()),
+            None => Ok(Accepted::Behind),
+        }
+    }
+
+    /// Looks streams and event ids up in the runs; reads files.
+    fn look(&self, runs: &RunSet, appends: &[StreamAppend], young: &[Option<StreamVersion>]) -> Result<Older, Fault> {
+        let mut older = Older { covered: runs.covered, heads: Vec::with_capacity(appends.len()), known: Vec::new() };
+        for (at, append) in appends.iter().enumerate() {
+            let stream = append.stream.as_str();
+            let head = match young.get(at).copied().flatten() {
+                Some(version) => Some(version),
+                None => self.head_in(runs, &append.stream)?,
+            };
+            older.heads.push(head);
+            if head.is_none() {
+                continue;
+            }
+            for (number, event) in append.events.iter().enumerate() {
+                for entry in runs.with_id(id_key(stream, event.event_id)).map_err(broken)? {
+                    let position = Position(entry.position);
+                    let event_id = event.event_id;
+                    if self.is(position, stream, Some(event_id))? {
+                        older.known.push(Known { append: at, event: number, event_id, position });
+                    }
+                }
+            }
+        }
+        Ok(older)
+    }
+
+    /// The stream's version in the runs.
+    fn head_in(&self, runs: &RunSet, stream: &StreamName) -> Result<Option<StreamVersion>, Fault> {
+        let key = stream_key(stream.as_str());
+        let head =
+            runs.head(key, |entry| self.is(Position(entry.position), stream.as_str(), None).map_err(LookError::Fault));
+        Ok(head.map_err(LookError::fault)?.map(|entry| StreamVersion(entry.version)))
+    }
+
+    /// Whether the event at a position is of this stream, and has this id.
+    fn is(&self, position: Position, stream: &str, id: Option<EventId>) -> Result<bool, Fault> {
+        let records = self.journal.read_at(&[position]).map_err(broken)?;
+        let Some(record) = records.first() else { return Ok(false) };
+        let key = envelope::key(position, &record.payload).map_err(broken)?;
+        Ok(key.stream == stream && id.is_none_or(|id| id == key.event_id))
     }
 
     /// Decides about a call of which some event ids are in their streams already.
@@ -164,9 +238,69 @@ impl JournalEventStore {
         Ok(results)
     }
 
+    /// At most `limit` events after `after`, none beyond `end`; and the stream's version at `end`.
+    fn read_events(
+        &self,
+        stream: &StreamName,
+        after: StreamVersion,
+        limit: usize,
+        end: Position,
+    ) -> Result<StreamSlice, Fault> {
+        let (young, runs) = {
+            let order = self.upkeep.shared.index();
+            (order.index.young(stream, after, limit, end), Arc::clone(&order.index.runs))
+        };
+        let (base, version) = match &young {
+            Some(young) => (young.base, young.version),
+            None => {
+                let head = self.head_in(&runs, stream)?.unwrap_or_default();
+                (head, head)
+            }
+        };
+        let mut events = Vec::new();
+        let mut read = after;
+        while read < base && events.len() < limit {
+            let entries = runs.after(stream_key(stream.as_str()), read, limit - events.len()).map_err(broken)?;
+            let Some(last) = entries.last() else { break };
+            read = StreamVersion(last.version);
+            let positions: Vec<_> = entries.iter().map(|entry| Position(entry.position)).collect();
+            // Another stream may have the same key.
+            events.extend(self.events_at(&positions)?.into_iter().filter(|event| event.stream == *stream));
+        }
+        if let Some(mut young) = young {
+            young.positions.truncate(limit - events.len());
+            events.extend(self.events_at(&young.positions)?);
+        }
+        Ok(StreamSlice { events, version })
+    }
+
     fn events_at(&self, positions: &[Position]) -> Result<Vec<RecordedEvent>, Fault> {
         let records = self.journal.read_at(positions).map_err(broken)?;
         records.iter().map(|record| envelope::decode(record).map_err(broken)).collect()
+    }
+}
+
+/// Indexes the log after what the runs cover; full tables become runs at once.
+fn catch_up(journal: &Journal, runs: &mut Runs, set: RunSet, options: IndexOptions) -> Result<Index, StoreOpenError> {
+    let mut after = Position(set.covered);
+    let mut index = Index::new(set);
+    loop {
+        let records = journal.read(after, 10_000, READ_BYTES)?;
+        let Some(last) = records.last() else { return Ok(index) };
+        after = last.position;
+        for record in &records {
+            let key = envelope::key(record.position, &record.payload)?;
+            let wrong = |_| EnvelopeError::Content { position: record.position, what: "stream" };
+            let stream: StreamName = key.stream.parse().map_err(wrong)?;
+            index.add(&stream, key.event_id, key.version, record.position);
+            if index.freeze_if_full(options.table_events)
+                && let Some(table) = index.oldest_frozen()
+            {
+                let set = runs.add(&index.runs, &table)?;
+                runs.commit(&set)?;
+                index.replace_oldest(Arc::new(set));
+            }
+        }
     }
 }
 
@@ -174,7 +308,20 @@ impl JournalEventStore {
 enum Accepted {
     Ticket(Ticket, Vec<Appended>),
     Known(Vec<Known>),
+    /// The runs may know some of it: look there, with the versions that are in memory, and try again.
+    Look(Arc<RunSet>, Vec<Option<StreamVersion>>),
+    /// The journal's buffer is full.
     Full,
+    /// The index's tables are not written fast enough.
+    Behind,
+}
+
+/// What the runs know of a call.
+#[derive(Debug, Default)]
+struct Older {
+    covered: u64,
+    heads: Vec<Option<StreamVersion>>,
+    known: Vec<Known>,
 }
 
 /// An event id that is in its stream already.
@@ -182,27 +329,72 @@ enum Accepted {
 struct Known {
     /// Which of the call's appends has it.
     append: usize,
+    /// Which of the append's events.
+    event: usize,
     event_id: EventId,
     position: Position,
 }
 
-fn known(table: &Table, appends: &[StreamAppend]) -> Vec<Known> {
+fn heads(index: &Index, appends: &[StreamAppend]) -> Vec<Option<StreamVersion>> {
+    appends.iter().map(|append| index.head(&append.stream)).collect()
+}
+
+/// Whether memory alone can tell that no run knows anything about a call that the tables do not.
+fn nothing_older(index: &Index, appends: &[StreamAppend]) -> bool {
+    appends.iter().all(|append| {
+        let stream = append.stream.as_str();
+        if index.head(&append.stream).is_none() {
+            return !index.runs.may_have_stream(stream_key(stream));
+        }
+        let has_id = |event: &madrigal_core::NewEvent| index.runs.may_have_id(id_key(stream, event.event_id));
+        index.has_all_of(&append.stream) || !append.events.iter().any(has_id)
+    })
+}
+
+/// The event ids of a call that the tables know.
+fn young_ids(index: &Index, appends: &[StreamAppend]) -> Vec<Known> {
     let mut known = Vec::new();
     for (at, append) in appends.iter().enumerate() {
-        if table.head(&append.stream).is_none() {
+        if index.head(&append.stream).is_none() {
             continue;
         }
-        for event in &append.events {
-            if let Some(position) = table.find(&append.stream, event.event_id) {
-                known.push(Known { append: at, event_id: event.event_id, position });
+        for (number, event) in append.events.iter().enumerate() {
+            if let Some(position) = index.find(&append.stream, event.event_id) {
+                known.push(Known { append: at, event: number, event_id: event.event_id, position });
             }
         }
     }
     known
 }
 
+/// What may go wrong while looking into runs.
+enum LookError {
+    Index(IndexError),
+    Fault(Fault),
+}
+
+impl From<IndexError> for LookError {
+    fn from(error: IndexError) -> Self {
+        Self::Index(error)
+    }
+}
+
+impl LookError {
+    fn fault(self) -> Fault {
+        match self {
+            Self::Index(error) => broken(error),
+            Self::Fault(fault) => fault,
+        }
+    }
+}
+
 fn broken(error: impl std::error::Error + Send + Sync + 'static) -> Fault {
     Fault::permanent("journal", "read", error)
+}
+
+fn refused_for_now(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Fault {
+    let retry = FaultRetry::After(Duration::from_secs(1));
+    Fault::not_applied("journal", "append", reason).with_retry(retry)
 }
 
 #[async_trait]
@@ -232,23 +424,26 @@ impl EventStore for JournalEventStore {
                 versions_at.push(start + envelope::VERSION_AT);
             }
         }
+        let mut older = None;
         loop {
-            let room = self.journal.room();
-            match self.accept(&appends, &mut batch, &versions_at)? {
+            // Taken before trying, so that what happens between trying and waiting is not missed.
+            let (room, written) = (self.journal.room(), self.upkeep.shared.written.notified());
+            match self.accept(&appends, &mut batch, &versions_at, older.as_ref())? {
                 Accepted::Ticket(ticket, results) => {
                     ticket.durable().await?;
                     return Ok(results);
                 }
                 Accepted::Known(known) => return self.repeat(&appends, known).await,
+                Accepted::Look(runs, young) => older = Some(self.look(&runs, &appends, &young)?),
                 Accepted::Full => room.await,
+                Accepted::Behind => written.await,
             }
         }
     }
 
     async fn read_stream(&self, stream: &StreamName, read: StreamRead) -> Result<StreamSlice, Fault> {
         let limit = read.limit.clamp(1, limits::MAX_READ);
-        let (positions, version) = self.order().table.positions(stream, read.after, limit, self.journal.end());
-        Ok(StreamSlice { events: self.events_at(&positions)?, version })
+        self.read_events(stream, read.after, limit, self.journal.end())
     }
 
     async fn read_log(&self, after: Position, limit: usize) -> Result<LogRead, ReadError> {

@@ -12,7 +12,7 @@
 
 pub mod aggregate;
 pub mod envelope;
-mod index;
+pub mod index;
 pub mod journal_store;
 pub mod limits;
 pub mod memory;
@@ -22,6 +22,7 @@ pub mod subscription;
 pub mod upcaster;
 
 pub use aggregate::{Aggregate, Aggregates, EventData, ExecuteError, Executed, Loaded};
+pub use index::{IndexError, IndexOptions};
 pub use journal_store::{EventStoreOptions, JournalEventStore, StoreOpenError};
 pub use memory::MemoryEventStore;
 pub use port::{

@@ -115,7 +115,7 @@ async fn journal(dir: &Path, appenders: usize, batch: usize, limit: Duration) ->
 }
 
 fn sqlite(dir: &Path, batch: usize, limit: Duration) -> Result<Run, Box<dyn Error>> {
-    let path = dir.join("peer.sqlite");
+    let path = dir.join(format!("peer-{batch}.sqlite"));
     let mut database = rusqlite::Connection::open(&path)?;
     database.pragma_update(None, "journal_mode", "WAL")?;
     database.pragma_update(None, "synchronous", "FULL")?;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod aggregates;
+mod index;
 
 mod journal_suite {
     use std::sync::Arc;
@@ -27,6 +28,24 @@ mod memory_suite {
 
     fn make() -> (DynEventStore, ()) {
         (Arc::new(MemoryEventStore::new(LogName::parse("test").unwrap(), &Host::system())), ())
+    }
+
+    madrigal_conformance::event_store_suite!(make);
+}
+
+/// Tables of a few events, so that every case runs through runs and merges too.
+mod small_tables_suite {
+    use std::sync::Arc;
+
+    use madrigal_core::{Host, LogName};
+    use madrigal_event_store::{DynEventStore, EventStoreOptions, IndexOptions, JournalEventStore};
+
+    fn make() -> (DynEventStore, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let log = LogName::parse("test").unwrap();
+        let options = EventStoreOptions { index: IndexOptions { table_events: 3 }, ..EventStoreOptions::default() };
+        let store = JournalEventStore::open(dir.path(), log, options, &Host::system()).unwrap();
+        (Arc::new(store), dir)
     }
 
     madrigal_conformance::event_store_suite!(make);

@@ -1,0 +1,203 @@
+//! The two threads that keep the index small: one writes full tables as runs, one merges runs.
+//!
+//! Threads of their own and not tasks, because both do long blocking work; two, because a merge of millions of entries
+//! must not hold up the tables that wait.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use madrigal_journal::Journal;
+use tokio::sync::Notify;
+
+use super::run_set::{RunSet, merge};
+use super::{Index, IndexError, IndexOptions, Runs};
+
+/// What the store and the threads share. The index is locked through [`Upkeep::index`]; `runs` before it, never after.
+pub(crate) struct Shared<X> {
+    pub(crate) index: Mutex<X>,
+    runs: Mutex<Runs>,
+    options: IndexOptions,
+    wake: Condvar,
+    state: Mutex<State>,
+    /// Wakes appends that wait for a table to be written.
+    pub(crate) written: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    closing: bool,
+    /// Grows with everything that may be work for a thread.
+    changes: u64,
+    failure: Option<String>,
+}
+
+/// What the mutex holds besides the index: the store's own.
+pub(crate) trait HasIndex: Send + 'static {
+    fn index(&mut self) -> &mut Index;
+}
+
+pub(crate) struct Upkeep<X: HasIndex> {
+    pub(crate) shared: Arc<Shared<X>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// How long a failed write is left alone, and how often a table's durability is looked at.
+const PAUSE: Duration = Duration::from_millis(500);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+impl<X: HasIndex> Upkeep<X> {
+    pub(crate) fn start(content: X, runs: Runs, options: IndexOptions, journal: &Arc<Journal>) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            index: Mutex::new(content),
+            runs: Mutex::new(runs),
+            options,
+            wake: Condvar::new(),
+            state: Mutex::default(),
+            written: Notify::new(),
+        });
+        let (writes, merges) = (Arc::clone(&shared), Arc::clone(&shared));
+        let journal = Arc::clone(journal);
+        let threads = vec![
+            thread::Builder::new().name("index-writer".to_owned()).spawn(move || writes.write_tables(&journal))?,
+            thread::Builder::new().name("index-merger".to_owned()).spawn(move || merges.merge_runs())?,
+        ];
+        Ok(Self { shared, threads })
+    }
+}
+
+impl<X: HasIndex> fmt::Debug for Upkeep<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upkeep").finish_non_exhaustive()
+    }
+}
+
+impl<X: HasIndex> Drop for Upkeep<X> {
+    fn drop(&mut self) {
+        self.shared.state().closing = true;
+        self.shared.wake.notify_all();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the index panicked");
+            }
+        }
+    }
+}
+
+impl<X: HasIndex> Shared<X> {
+    pub(crate) fn index(&self) -> MutexGuard<'_, X> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There is a table to write.
+    pub(crate) fn wake(&self) {
+        self.state().changes += 1;
+        self.wake.notify_all();
+    }
+
+    /// Why tables cannot be written, if they cannot.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.state().failure.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changes(&self) -> u64 {
+        self.state().changes
+    }
+
+    /// Waits for a change after `seen` or for so long; false when closing.
+    fn pause(&self, seen: u64, limit: Duration) -> bool {
+        let idle = |state: &mut State| !state.closing && state.changes == seen;
+        let waited = self.wake.wait_timeout_while(self.state(), limit, idle);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        !state.closing
+    }
+
+    fn write_tables(&self, journal: &Journal) {
+        const IDLE: Duration = Duration::from_secs(60);
+        loop {
+            let seen = self.changes();
+            let table = self.index().index().oldest_frozen();
+            let pause = match table {
+                None => IDLE,
+                // Runs cover only what is durable: after a crash they must not know more than the log.
+                Some(table) if journal.end().0 < table.range().1 => LOOK_AGAIN,
+                Some(table) => {
+                    let written = self.change(
+                        |runs, set| {
+                            let set = runs.add(set, &table)?;
+                            runs.commit(&set).map(|()| set)
+                        },
+                        Index::replace_oldest,
+                    );
+                    match written {
+                        Ok(()) => {
+                            self.wake();
+                            Duration::ZERO
+                        }
+                        Err(_) => PAUSE,
+                    }
+                }
+            };
+            if !self.pause(seen, pause) {
+                return;
+            }
+        }
+    }
+
+    fn merge_runs(&self) {
+        const IDLE: Duration = Duration::from_secs(60);
+        loop {
+            let seen = self.changes();
+            let set = Arc::clone(&self.index().index().runs);
+            let pause = match set.to_merge(self.options.table_events) {
+                None => IDLE,
+                Some(parts) => {
+                    let (number, (dir, disk)) = {
+                        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+                        (runs.take_number(), runs.place())
+                    };
+                    let merged = merge(&dir, &*disk, number, &parts).and_then(|whole| {
+                        self.change(|runs, set| runs.replace(set, &parts, whole), |index, set| index.runs = set)
+                    });
+                    match merged {
+                        Ok(()) => {
+                            self.runs.lock().unwrap_or_else(PoisonError::into_inner).remove(&parts);
+                            Duration::ZERO
+                        }
+                        Err(error) => {
+                            tracing::warn!(%error, "runs of the index cannot be merged; it works on");
+                            PAUSE
+                        }
+                    }
+                }
+            };
+            if !self.pause(seen, pause) {
+                return;
+            }
+        }
+    }
+
+    /// Makes the next set of runs, one thread at a time, and puts it in place.
+    fn change(
+        &self,
+        make: impl FnOnce(&mut Runs, &RunSet) -> Result<RunSet, IndexError>,
+        place: impl FnOnce(&mut Index, Arc<RunSet>),
+    ) -> Result<(), IndexError> {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let set = Arc::clone(&self.index().index().runs);
+        let made = make(&mut runs, &set);
+        self.state().failure = made.as_ref().err().map(|error| {
+            tracing::warn!(%error, "the index cannot be written");
+            error.to_string()
+        });
+        let result = made.map(|set| place(self.index().index(), Arc::new(set)));
+        self.written.notify_waiters();
+        result
+    }
+}
