@@ -11,5 +11,7 @@ pub mod event_store;
 pub mod offsets;
 #[cfg(feature = "projection")]
 pub mod projection_kit;
+#[cfg(feature = "saga")]
+pub mod saga;
 #[cfg(feature = "projection")]
 pub mod view_store;

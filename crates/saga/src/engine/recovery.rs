@@ -65,7 +65,7 @@ async fn scan(engine: &SagaEngine, stop: &StopSignal) -> Result<(), Fault> {
                 return Ok(());
             }
             taken += 1;
-            if taken % 10 == 0 {
+            if taken.is_multiple_of(10) {
                 let pause = Duration::from_secs(10) / shared.options.resume_per_second.max(1);
                 if tasks::sleep_or_stopped(pause, stop).await {
                     return Ok(());

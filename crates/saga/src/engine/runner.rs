@@ -125,6 +125,8 @@ impl Hurry {
     }
 }
 
+/// The answer to a wish.
+type Answer = Result<(), OperateError>;
 type Flight = BoxFuture<'static, Happening>;
 
 pub(super) struct Runner {
@@ -140,7 +142,7 @@ pub(super) struct Runner {
     /// Appends of a local step that belong to the pending records, with the way back if they do not fit.
     local: Option<write::Local>,
     launches: Vec<Launch>,
-    replies: Vec<(oneshot::Sender<Result<(), OperateError>>, Result<(), OperateError>)>,
+    replies: Vec<(oneshot::Sender<Answer>, Answer)>,
     flights: FuturesUnordered<Flight>,
     /// Rung to end all waits at once.
     hurry: Arc<Hurry>,

@@ -209,7 +209,7 @@ impl Runner {
         let planned = &self.known.definition.graph()[step];
         let (kind, limits, local) = (planned.kind, planned.limits, planned.is_local());
         let attempt = self.steps[step].attempt;
-        let exhausted = attempt % limits.attempts == 0 || self.is_overdue(step);
+        let exhausted = attempt.is_multiple_of(limits.attempts) || self.is_overdue(step);
         if is_recorded(attempt) || (exhausted && kind == StepKind::Compensatable) {
             let name = Arc::clone(&self.state.steps[step].name);
             self.push(StepUnknown { epoch: self.state.epoch, step: name, attempt, detail: detail.clone() });
@@ -234,7 +234,7 @@ impl Runner {
             return;
         }
         let limits = self.known.definition.graph()[step].limits;
-        if self.steps[step].attempt % limits.attempts == 0 {
+        if self.steps[step].attempt.is_multiple_of(limits.attempts) {
             self.claim();
             self.steps[step].strikes += 1;
             if self.steps[step].strikes >= PIVOT_ROUNDS {

@@ -18,7 +18,7 @@ impl Runner {
         for message in self.live.take_mail() {
             let (reply, answer) = match message {
                 Message::Cancel { by, reply } => (reply, self.cancel(&by)),
-                Message::Operate { verb, who, why, reply } => (reply, self.operate(&verb, who, why)),
+                Message::Operate { verb, who, why, reply } => (reply, self.operate(&verb, &who, why)),
             };
             // Answered when what it led to is durable.
             self.replies.push((reply, answer));
@@ -38,7 +38,7 @@ impl Runner {
         Ok(())
     }
 
-    fn operate(&mut self, verb: &Verb, who: String, why: String) -> Result<(), OperateError> {
+    fn operate(&mut self, verb: &Verb, who: &str, why: String) -> Result<(), OperateError> {
         let state = self.state_now();
         if state.is_ended() {
             return Err(self.not_now(verb.name()));
@@ -46,14 +46,14 @@ impl Runner {
         let (step, evidence) = self.check(verb, state)?;
         let epoch = self.state.epoch;
         let name = step.map(|step| Arc::clone(&self.state.steps[step].name));
-        self.push(OperatorActed { epoch, verb: verb.name().into(), step: name, who: who.clone(), why, evidence });
+        self.push(OperatorActed { epoch, verb: verb.name().into(), step: name, who: who.to_owned(), why, evidence });
         match verb {
             Verb::Pause => self.push(SagaPaused { epoch, reason: format!("by {who}") }),
             Verb::Resume => self.push(SagaResumed { epoch }),
             Verb::RetryNow => self.hurry.call(),
             Verb::Compensate => {
                 self.claim();
-                self.compensate(CompensationCause::Operator, None, live::reason("operator", &who));
+                self.compensate(CompensationCause::Operator, None, live::reason("operator", who));
             }
             Verb::Skip { output, .. } => self.skip(step, output),
             Verb::MarkUndone { .. } => self.mark_undone(step),
