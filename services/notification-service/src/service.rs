@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use madrigal_bus::DynTopicSource;
 use madrigal_contracts::notification::RequestMail;
 use madrigal_contracts::person_keys::RemotePersonKeys;
 use madrigal_core::tasks::{self, StopSignal};
@@ -11,6 +12,7 @@ use madrigal_event_store::{DynEventStore, EventStoreOptions, JournalEventStore};
 use madrigal_http::calls::{Calls, Neighbour};
 use madrigal_projection::{ProjectionControl, ProjectionRunner, RunnerOptions};
 use madrigal_sqlite::{Database, DatabaseOptions, SqliteOffsets, SqliteViews};
+use madrigal_telemetry::Check;
 use utoipa::OpenApi;
 
 use crate::commands::Outbox;
@@ -21,6 +23,7 @@ use crate::queries::Mails;
 use crate::reactors::{DeliveryReactor, DeliveryStatus};
 use crate::sender::{MailSender, Showcase};
 use crate::store::MailStore;
+use crate::topics;
 
 const SERVICE: &str = "notification-service";
 
@@ -52,6 +55,7 @@ pub struct NotificationService {
     calls: Arc<Calls>,
     list: ProjectionRunner<MailList>,
     delivery: DeliveryReactor,
+    events: DynEventStore,
 }
 
 impl NotificationService {
@@ -71,11 +75,11 @@ impl NotificationService {
         let offsets = Arc::new(SqliteOffsets::open(database).await?);
         let options = RunnerOptions::for_service(SERVICE);
         let list = ProjectionRunner::new(MailList, Arc::clone(&events), views, host.clone(), options)?;
-        let store = MailStore::new(events);
+        let store = MailStore::new(Arc::clone(&events));
         let delivery = DeliveryReactor::new(store.clone(), neighbours.sender, offsets, host);
         let calls = Calls::new(SERVICE).on::<RequestMail>(Arc::new(Outbox::new(store.clone())));
         let mails = Mails::new(store, list.reader(), neighbours.keys);
-        Ok(Self { mails, calls: Arc::new(calls), list, delivery })
+        Ok(Self { mails, calls: Arc::new(calls), list, delivery, events })
     }
 
     /// What neighbours may ask.
@@ -93,9 +97,43 @@ impl NotificationService {
         http::router(self.mails.clone())
     }
 
+    /// What others may hear.
+    pub fn topics(&self) -> Vec<DynTopicSource> {
+        topics::topics(Arc::clone(&self.events))
+    }
+
+    /// How the mails' log, the list and the delivery are. Without any of them orders are still taken.
+    pub async fn health(&self) -> Vec<Check> {
+        let log = match self.events.read_log(self.events.end(), 1).await {
+            Ok(_) => Check::healthy(Check::EVENT_STORE, format!("end at {}", self.events.end())),
+            Err(error) => {
+                tracing::warn!(cause = %error, "the mails' log does not answer");
+                Check::unhealthy(Check::EVENT_STORE, "the mails' log does not answer")
+            }
+        };
+        let list = match self.list.reader().lag().await {
+            Ok(lag) if lag.stalled_since.is_some() => {
+                Check::degraded("mailList", format!("stalled, {} events behind", lag.events))
+            }
+            Ok(lag) => Check::healthy("mailList", format!("{} events behind", lag.events)),
+            Err(fault) => Check::unhealthy("mailList", fault.to_string()),
+        };
+        let delivery = match (self.delivery.status().is_stalled(), self.delivery.status().waiting()) {
+            (true, _) => Check::unhealthy("mailDelivery", "mails are not delivered"),
+            (false, 0) => Check::healthy("mailDelivery", "no mail waits for another attempt"),
+            (false, waiting) => Check::degraded("mailDelivery", format!("{waiting} mails wait for another attempt")),
+        };
+        vec![log, list, delivery]
+    }
+
     /// The public routes' documentation.
     pub fn openapi() -> utoipa::openapi::OpenApi {
         MailsApi::openapi()
+    }
+
+    /// The store of mails, for operators' reads of the log.
+    pub fn store(&self) -> DynEventStore {
+        Arc::clone(&self.events)
     }
 
     /// The operator's handles on its projections.
@@ -119,6 +157,7 @@ impl NotificationService {
         let delivery = async {
             if let Err(fault) = self.delivery.run(stop.clone()).await {
                 tracing::error!(cause = %fault.chain(), "the delivery of mails stands still");
+                self.delivery.status().stall();
             }
         };
         tokio::join!(list, delivery);

@@ -152,4 +152,13 @@ pub trait PaymentProvider: Send + Sync + 'static {
     /// # Cancellation
     /// Safe: reads only.
     async fn ledger(&self, after: u64, limit: usize) -> Result<LedgerPage, ProviderError>;
+
+    /// Whether the provider answers at all.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    async fn ping(&self) -> Result<(), ProviderError>;
 }

@@ -41,6 +41,14 @@ impl PaymentQueries {
     pub async fn ledger(&self, after: u64, limit: usize) -> Result<LedgerPage, Fault> {
         self.provider.ledger(after, limit).await.map_err(|error| Fault::not_applied(PROVIDER, "ledger", error))
     }
+
+    /// Whether the provider answers. Asks for nothing that takes longer with a longer history.
+    ///
+    /// # Errors
+    /// A [`Fault`] where it does not.
+    pub async fn provider_answers(&self) -> Result<(), Fault> {
+        self.provider.ping().await.map_err(|error| Fault::not_applied(PROVIDER, "ping", error))
+    }
 }
 
 impl fmt::Debug for PaymentQueries {

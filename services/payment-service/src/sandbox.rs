@@ -120,6 +120,10 @@ impl PaymentProvider for Sandbox {
         let (totals, totals_through) = self.totals.catch_up(&self.ledger).await.map_err(broken)?;
         Ok(LedgerPage { entries, next, totals, totals_through })
     }
+
+    async fn ping(&self) -> Result<(), ProviderError> {
+        self.ledger.entries(u64::MAX, 1).await.map(|_| ()).map_err(broken)
+    }
 }
 
 /// What was answered before under the key, or must be answered from now on.

@@ -4,11 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
+use madrigal_bus::DynTopicSource;
 use madrigal_contracts::payment::{ChargePayment, RefundPayment};
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Fault, Host, LogName};
 use madrigal_event_store::{DynEventStore, EventStoreOptions, JournalEventStore};
 use madrigal_http::calls::Calls;
+use madrigal_telemetry::Check;
 use utoipa::OpenApi;
 
 use crate::commands::Payments;
@@ -18,6 +20,7 @@ use crate::provider::PaymentProvider;
 use crate::queries::PaymentQueries;
 use crate::sandbox::Sandbox;
 use crate::store::PaymentStore;
+use crate::topics;
 
 const SERVICE: &str = "payment-service";
 
@@ -26,6 +29,7 @@ pub struct PaymentService {
     payments: Payments,
     queries: PaymentQueries,
     calls: Arc<Calls>,
+    events: DynEventStore,
 }
 
 impl PaymentService {
@@ -42,11 +46,11 @@ impl PaymentService {
 
     /// The service on this store, with this provider.
     pub fn with(events: DynEventStore, provider: Arc<dyn PaymentProvider>) -> Self {
-        let store = PaymentStore::new(events);
+        let store = PaymentStore::new(Arc::clone(&events));
         let payments = Payments::new(store.clone(), Arc::clone(&provider));
         let answers = Arc::new(payments.clone());
         let calls = Calls::new(SERVICE).on::<ChargePayment>(Arc::clone(&answers)).on::<RefundPayment>(answers);
-        Self { payments, queries: PaymentQueries::new(store, provider), calls: Arc::new(calls) }
+        Self { payments, queries: PaymentQueries::new(store, provider), calls: Arc::new(calls), events }
     }
 
     /// What neighbours may ask.
@@ -69,9 +73,38 @@ impl PaymentService {
         http::router(self.queries.clone())
     }
 
+    /// What others may hear.
+    pub fn topics(&self) -> Vec<DynTopicSource> {
+        topics::topics(Arc::clone(&self.events))
+    }
+
+    /// How the payments' log and the provider are.
+    pub async fn health(&self) -> Vec<Check> {
+        let log = match self.events.read_log(self.events.end(), 1).await {
+            Ok(_) => Check::healthy(Check::EVENT_STORE, format!("end at {}", self.events.end())),
+            Err(error) => {
+                tracing::warn!(cause = %error, "the payments' log does not answer");
+                Check::unhealthy(Check::EVENT_STORE, "the payments' log does not answer")
+            }
+        };
+        let provider = match self.queries.provider_answers().await {
+            Ok(()) => Check::healthy("paymentProvider", "answers"),
+            Err(fault) => {
+                tracing::warn!(cause = %fault.chain(), "the payment provider does not answer");
+                Check::degraded("paymentProvider", "does not answer")
+            }
+        };
+        vec![log, provider]
+    }
+
     /// The public routes' documentation.
     pub fn openapi() -> utoipa::openapi::OpenApi {
         PaymentsApi::openapi()
+    }
+
+    /// The store of payments, for operators' reads of the log. Not the provider's.
+    pub fn store(&self) -> DynEventStore {
+        Arc::clone(&self.events)
     }
 
     /// Nothing runs in the background here: what a crash left open is finished by the saga's repeated call.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -40,12 +40,22 @@ const IDLE: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct DeliveryStatus {
     waiting: AtomicU64,
+    stalled: AtomicBool,
 }
 
 impl DeliveryStatus {
     /// How many mails wait for another attempt.
     pub fn waiting(&self) -> u64 {
         self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Whether the delivery ended for a reason that somebody must mend.
+    pub fn is_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn stall(&self) {
+        self.stalled.store(true, Ordering::Relaxed);
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use madrigal_bus::{PollFrom, Start};
 use madrigal_contracts::notification::MailKind;
 use madrigal_core::Fault;
 use madrigal_notification_service::{Delivery, Letter, MailSender};
@@ -58,6 +60,19 @@ async fn a_mail_in_trouble_is_tried_again_and_stands_in_nobody_s_way() {
     assert_eq!(desk.settled("flaky.order-confirmation").await["state"], "sent");
     assert_eq!(sender.attempts("flaky.order-confirmation"), 3);
     assert_eq!(sender.attempts("fine.order-confirmation"), 1);
+}
+
+#[tokio::test]
+async fn the_topic_tells_what_became_of_mails_and_not_what_they_say() {
+    let desk = Desk::with(Arc::new(Moody::default())).await;
+    desk.request("refused", MailKind::OrderConfirmation, &mail()).await;
+    desk.settled("refused.order-confirmation").await;
+    let topics = desk.service.topics();
+    let polled = topics[0].poll(PollFrom::Start(Start::Earliest), 100, Duration::ZERO).await.unwrap();
+    let told: Vec<&str> = polled.items.iter().map(|message| message.kind.as_str()).collect();
+    assert_eq!((topics[0].topic(), told), ("mails", vec!["mail.requested", "mail.failed"]));
+    assert!(polled.items.iter().all(|message| !format!("{message:?}").contains("$sealed")));
+    assert!(desk.service.health().await.iter().all(|check| check.status == madrigal_telemetry::Status::Healthy));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use http::{Method, StatusCode};
+use madrigal_bus::{PollFrom, Start};
 use madrigal_http::testing::send;
 use madrigal_http::{Edge, Role, TokenSigner};
 use serde_json::{Value, json};
@@ -104,6 +105,28 @@ async fn bad_questions_are_answered_with_problems() {
         let (got, body) = desk.get(path).await;
         assert_eq!((got.as_u16(), &body["code"]), (status, &json!(code)), "{path}");
     }
+}
+
+#[tokio::test]
+async fn the_topic_tells_outcomes_and_never_a_token() {
+    let shop = Shop::open().await;
+    shop.charge("s-1", 300, "tok_visa").await.unwrap();
+    shop.charge("s-2", 300, "tok_declined").await.unwrap();
+    shop.refund("s-1").await.unwrap();
+    shop.refund("s-3").await.unwrap();
+    let topics = shop.service.topics();
+    let polled = topics[0].poll(PollFrom::Start(Start::Earliest), 100, Duration::ZERO).await.unwrap();
+    let told: Vec<(&str, &str)> =
+        polled.items.iter().map(|message| (message.kind.as_str(), message.key.as_str())).collect();
+    let expected = [
+        ("payment.succeeded", "s-1"),
+        ("payment.declined", "s-2"),
+        ("payment.refunded", "s-1"),
+        ("payment.voided", "s-3"),
+    ];
+    assert_eq!((topics[0].topic(), told), ("payments", expected.to_vec()));
+    assert!(polled.items.iter().all(|message| !format!("{message:?}").contains("tok_")));
+    assert!(shop.service.health().await.iter().all(|check| check.status == madrigal_telemetry::Status::Healthy));
 }
 
 #[tokio::test]

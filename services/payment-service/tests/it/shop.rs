@@ -139,6 +139,10 @@ impl PaymentProvider for Watched {
     async fn ledger(&self, after: u64, limit: usize) -> Result<LedgerPage, ProviderError> {
         self.sandbox.ledger(after, limit).await
     }
+
+    async fn ping(&self) -> Result<(), ProviderError> {
+        self.sandbox.ping().await
+    }
 }
 
 pub(crate) fn memory(log: &str) -> DynEventStore {
