@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use madrigal_core::{
     CorrelationId, EventId, EventType, Fault, Host, JsonBytes, LogEpoch, LogName, Metadata, Position, RecordedEvent,
-    StreamName, StreamVersion, tasks,
+    StreamName, StreamVersion, Timestamp, tasks,
 };
 use madrigal_event_store::{
     AppendError, Appended, DynEventStore, EventStore, LogRead, ReadError, StreamAppend, StreamRead, StreamSlice,
@@ -121,11 +121,12 @@ impl MadeUp {
         Ok(Self { name, epoch, orders, streams, data, correlation: CorrelationId::new(&host), host })
     }
 
-    fn event(&self, position: u64) -> RecordedEvent {
+    fn event(&self, position: u64, now: Timestamp) -> RecordedEvent {
         let (turn, kind) = ((position - 1) / 5, (position - 1) % 5);
         let order = match kind {
             0 | 1 => turn,
-            later => (turn + self.orders - (later - 1) * 1_000 % self.orders) % self.orders,
+            // Before there are so many, the later events are the order's own.
+            later => turn.checked_sub((later - 1) * 1_000).unwrap_or(turn),
         };
         let (event_type, event_data) = &self.data[usize::try_from(kind).unwrap_or(0)];
         RecordedEvent {
@@ -135,7 +136,7 @@ impl MadeUp {
             schema_version: 1,
             event_data: event_data.clone(),
             metadata: Metadata {
-                timestamp: self.host.now(),
+                timestamp: now,
                 version: StreamVersion(kind + 1),
                 causation_id: None,
                 correlation_id: Some(self.correlation.clone()),
@@ -172,7 +173,8 @@ impl EventStore for MadeUp {
     async fn read_log(&self, after: Position, limit: usize) -> Result<LogRead, ReadError> {
         let end = self.end();
         let through = end.0.min(after.0 + limit as u64);
-        let events = (after.0 + 1..=through).map(|position| self.event(position)).collect();
+        let now = self.host.now();
+        let events = (after.0 + 1..=through).map(|position| self.event(position, now)).collect();
         Ok(LogRead { events, scanned_through: Position(through), end })
     }
 

@@ -3,6 +3,7 @@
 mod cache;
 mod engine;
 mod fold;
+mod lanes;
 mod settle;
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! One step of a runner: read, fold, commit, publish; and the operator's verbs, which take the same lock.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::mem;
 use std::sync::Arc;
 
 use madrigal_core::{Position, RecordedEvent, Timestamp};
@@ -10,10 +11,11 @@ use tokio::sync::watch;
 use super::RunnerOptions;
 use super::cache::{RowCache, Slot};
 use super::fold::{self, Plan};
+use super::lanes::{self, Lanes};
 use crate::progress::{Progress, RunError, Status};
-use crate::projection::Projection;
+use crate::projection::{ApplyError, Projection};
 use crate::store::DynViewStore;
-use crate::view::{Checkpoint, ViewBatch, ViewId};
+use crate::view::{Checkpoint, StoredRow, ViewBatch, ViewId};
 
 /// What all handles of one runner share.
 pub(crate) struct Shared<P: Projection> {
@@ -32,7 +34,9 @@ pub(crate) struct Shared<P: Projection> {
 /// succeeded, so that a failure, or a step that was dropped half-way, forgets all of it.
 pub(crate) struct Loaded<R> {
     pub(super) checkpoint: Checkpoint,
-    pub(super) lanes: HashSet<String>,
+    pub(super) lanes: Lanes,
+    /// Whether lanes were held or freed since they were last published.
+    pub(super) lanes_changed: bool,
     pub(super) cache: RowCache<R>,
     behind: bool,
 }
@@ -72,7 +76,7 @@ impl<P: Projection> Shared<P> {
         }
         loaded.behind = end.0.saturating_sub(loaded.checkpoint.position.0) > self.options.batch_behind as u64;
         let step = Step { applied_through: loaded.checkpoint.position, end };
-        self.publish(&loaded);
+        self.publish(&mut loaded);
         *guard = Some(loaded);
         Ok(step)
     }
@@ -98,9 +102,13 @@ impl<P: Projection> Shared<P> {
             }
             let events: Vec<&RecordedEvent> = plan.groups[key].iter().map(|index| &plan.events[*index]).collect();
             let start = slots.remove(key).unwrap_or_else(Slot::absent);
-            let slot = self.fold_key(key, start, &events, loaded, &mut batch, now);
+            let slot = match self.fold_key(key, start, &events, &mut batch) {
+                Ok(slot) => slot,
+                Err((applied, error)) => self.park_from(key, applied, &error, &events, loaded, &mut batch).await?,
+            };
             loaded.cache.put(key.clone(), slot);
         }
+        loaded.lanes_changed |= !batch.parked.is_empty();
         if loaded.lanes.len() >= self.options.max_parked_lanes {
             return Err(RunError::TooManyParked(self.options.max_parked_lanes));
         }
@@ -110,40 +118,64 @@ impl<P: Projection> Shared<P> {
         Ok(())
     }
 
-    /// Folds the events of one key into the batch; parks from the first that fails.
+    /// Folds the events of one key into the batch. An error says how many were applied before it; nothing is in the batch
+    /// then, and the row is lost.
     fn fold_key(
         &self,
         key: &str,
         start: Slot<P::Row>,
         events: &[&RecordedEvent],
-        loaded: &mut Loaded<P::Row>,
         batch: &mut ViewBatch,
-        now: Timestamp,
-    ) -> Slot<P::Row> {
+    ) -> Result<Slot<P::Row>, (usize, ApplyError)> {
         let (had_row, before) = (start.row.is_some(), start.position);
-        let unchanged = start.clone();
         let folded = fold::fold(&self.projection, key, start, events, true);
-        let (slot, mut applied, mut error) = (folded.slot, folded.applied, folded.error);
-        let mut kept = slot;
-        if kept.position > before {
-            match &kept.row {
+        if let Some(error) = folded.error {
+            return Err((folded.applied, error));
+        }
+        let slot = folded.slot;
+        if slot.position > before {
+            match &slot.row {
                 None if had_row => batch.deletes.push(key.to_owned()),
                 None => {}
-                Some(row) => match fold::stored(&self.projection, row, &kept) {
-                    Ok(stored) => batch.puts.push((key.to_owned(), stored)),
-                    // A row that cannot be stored: none of these events counts as applied.
-                    Err(odd) => (applied, error, kept) = (0, Some(odd), unchanged),
-                },
+                // A row that cannot be stored: none of these events counts as applied.
+                Some(row) => {
+                    let stored = fold::stored(&self.projection, row, &slot).map_err(|error| (0, error))?;
+                    batch.puts.push((key.to_owned(), stored));
+                }
             }
         }
-        if let Some(error) = error {
-            let lane = fold::key_lane(key);
-            tracing::warn!(view = %self.view, %lane, position = %events[applied].position, %error, "parked a key");
-            batch.parked.push(fold::failed(lane.clone(), events[applied], &error, now));
-            batch.parked.extend(events[applied + 1..].iter().map(|event| fold::behind(lane.clone(), event, now)));
-            loaded.lanes.insert(lane);
+        Ok(slot)
+    }
+
+    /// Parks a key from the event after `applied` on, and folds those before it again from the row that the store has.
+    async fn park_from(
+        &self,
+        key: &str,
+        applied: usize,
+        error: &ApplyError,
+        events: &[&RecordedEvent],
+        loaded: &mut Loaded<P::Row>,
+        batch: &mut ViewBatch,
+    ) -> Result<Slot<P::Row>, RunError> {
+        let (now, lane) = (self.host.now(), lanes::key_lane(key));
+        tracing::warn!(view = %self.view, %lane, position = %events[applied].position, %error, "parked a key");
+        batch.parked.push(fold::failed(lane.clone(), events[applied], error, now));
+        batch.parked.extend(events[applied + 1..].iter().map(|event| fold::behind(lane.clone(), event, now)));
+        loaded.lanes.hold(&lane);
+        let stored = |row: Option<StoredRow>| row.map_or_else(|| Ok(Slot::absent()), |row| self.decoded(key, &row));
+        let start = stored(self.views.get(&self.view, key).await?)?;
+        match self.fold_key(key, start, &events[..applied], batch) {
+            Ok(slot) => Ok(slot),
+            // What was applied a moment ago fails now, or cannot be stored: a fold that is not pure, or a row that only
+            // the failing event would have mended. All of it is parked.
+            Err((_, error)) => {
+                let first = events.first().map(|first| fold::failed(lane.clone(), first, &error, now));
+                batch.parked.retain(|event| event.lane != lane || event.position > events[applied].position);
+                batch.parked.extend(first);
+                batch.parked.extend(events[1..=applied].iter().map(|event| fold::behind(lane.clone(), event, now)));
+                stored(self.views.get(&self.view, key).await?)
+            }
         }
-        kept
     }
 
     /// The rows of `keys`: from the cache, the missing ones from the store in one query.
@@ -151,8 +183,8 @@ impl<P: Projection> Shared<P> {
         &self,
         loaded: &mut Loaded<P::Row>,
         keys: &[&String],
-    ) -> Result<std::collections::HashMap<String, Slot<P::Row>>, RunError> {
-        let mut slots = std::collections::HashMap::with_capacity(keys.len());
+    ) -> Result<HashMap<String, Slot<P::Row>>, RunError> {
+        let mut slots = HashMap::with_capacity(keys.len());
         let mut missing = Vec::new();
         for key in keys {
             match loaded.cache.take(key) {
@@ -169,7 +201,7 @@ impl<P: Projection> Shared<P> {
         Ok(slots)
     }
 
-    pub(super) fn decoded(&self, key: &str, row: &crate::view::StoredRow) -> Result<Slot<P::Row>, RunError> {
+    pub(super) fn decoded(&self, key: &str, row: &StoredRow) -> Result<Slot<P::Row>, RunError> {
         let decoded: P::Row =
             row.body.decode().map_err(|error| RunError::RowForm { key: key.to_owned(), why: error.to_string() })?;
         Ok(Slot { row: Some(decoded), version: row.version, position: row.position })
@@ -197,14 +229,15 @@ impl<P: Projection> Shared<P> {
             return Err(RunError::TooManyParked(lanes.len()));
         }
         let cache = RowCache::new(self.options.cached_rows);
-        Ok(Loaded { checkpoint, lanes: lanes.into_iter().collect(), cache, behind: false })
+        Ok(Loaded { checkpoint, lanes: Lanes::of(lanes), lanes_changed: true, cache, behind: false })
     }
 
-    pub(super) fn publish(&self, loaded: &Loaded<P::Row>) {
+    pub(super) fn publish(&self, loaded: &mut Loaded<P::Row>) {
+        let lanes = mem::take(&mut loaded.lanes_changed).then(|| Arc::new(loaded.lanes.all()));
         self.progress.send_modify(|progress| {
             progress.checkpoint = Some(loaded.checkpoint);
-            if *progress.lanes != loaded.lanes {
-                progress.lanes = Arc::new(loaded.lanes.clone());
+            if let Some(lanes) = lanes {
+                progress.lanes = lanes;
             }
         });
     }

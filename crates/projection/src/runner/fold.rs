@@ -1,26 +1,17 @@
 //! Folding one batch in memory: which events go to which rows, and what is parked on the way. Pure but for the rows
 //! that it asks the caller to load.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use madrigal_core::{JsonBytes, RecordedEvent, Timestamp};
 
 use super::cache::Slot;
+use super::lanes::{Lanes, key_lane, stream_lane};
 use crate::parking::{ParkedEvent, bounded_cause};
 use crate::projection::{ApplyError, Interest, Projection};
 use crate::upcast::Upcaster;
 use crate::view::StoredRow;
-
-/// The lane of a view's key.
-pub(super) fn key_lane(key: &str) -> String {
-    format!("key/{key}")
-}
-
-/// The lane of a stream whose events' keys cannot be told.
-pub(super) fn stream_lane(event: &RecordedEvent) -> String {
-    format!("stream/{}", event.stream)
-}
 
 /// A batch sorted by rows: for each key the indices of its events, in order.
 #[derive(Debug, Default)]
@@ -35,13 +26,13 @@ impl Plan {
     pub(super) fn of<P: Projection>(
         projection: &P,
         upcaster: Option<&Upcaster>,
-        lanes: &mut HashSet<String>,
+        lanes: &mut Lanes,
         events: Vec<RecordedEvent>,
         now: Timestamp,
     ) -> Self {
         let mut plan = Self { events: Vec::with_capacity(events.len()), ..Self::default() };
         for event in events {
-            if !lanes.is_empty() && lanes.contains(&stream_lane(&event)) {
+            if lanes.hold_stream(&event) {
                 plan.parked.push(behind(stream_lane(&event), &event, now));
                 continue;
             }
@@ -63,18 +54,22 @@ impl Plan {
                 Err(error) => {
                     let lane = stream_lane(&event);
                     plan.parked.push(failed(lane.clone(), &event, &error, now));
-                    lanes.insert(lane);
+                    lanes.hold(&lane);
                 }
             }
         }
         plan
     }
 
-    fn assign(&mut self, key: String, index: usize, event: &RecordedEvent, lanes: &HashSet<String>, now: Timestamp) {
-        if !lanes.is_empty() && lanes.contains(&key_lane(&key)) {
+    fn assign(&mut self, key: String, index: usize, event: &RecordedEvent, lanes: &Lanes, now: Timestamp) {
+        if lanes.hold_key(&key) {
             self.parked.push(behind(key_lane(&key), event, now));
         } else {
-            self.groups.entry(key).or_default().push(index);
+            let group = self.groups.entry(key).or_default();
+            // A projection may name a row twice; the event is applied to it once.
+            if group.last() != Some(&index) {
+                group.push(index);
+            }
         }
     }
 }
@@ -114,27 +109,10 @@ pub(super) struct Folded<R> {
     pub(super) error: Option<ApplyError>,
 }
 
-/// Applies `events` to a row until one fails. `guarded`: events at or below the row's position have been applied
-/// already and are passed over.
+/// Applies `events` to a row until one fails; a failure loses the row (folds take it by value), so the caller folds the
+/// events before it again from where it began. `guarded`: events at or below the row's position have been applied already
+/// and are passed over.
 pub(super) fn fold<P: Projection>(
-    projection: &P,
-    key: &str,
-    start: Slot<P::Row>,
-    events: &[&RecordedEvent],
-    guarded: bool,
-) -> Folded<P::Row> {
-    // A fold takes the row by value, so a failure loses it: a copy of the start lets the events before the failure be
-    // folded again. Most rows of a busy view are new, and the copy of no row is free.
-    let spare = start.clone();
-    let folded = run(projection, key, start, events, guarded);
-    if folded.error.is_none() {
-        return folded;
-    }
-    let again = run(projection, key, spare, &events[..folded.applied], guarded);
-    Folded { slot: again.slot, applied: again.applied, error: folded.error.or(again.error) }
-}
-
-fn run<P: Projection>(
     projection: &P,
     key: &str,
     start: Slot<P::Row>,
@@ -171,7 +149,7 @@ pub(super) fn stored<P: Projection>(
     if let Some((odd, _)) = columns.iter().find(|(name, _)| !declared.contains(name)) {
         return Err(ApplyError::Refused(format!("column {odd} is not among column_names()")));
     }
-    let body = JsonBytes::of(row)?;
+    let body = JsonBytes::of(row).map_err(|error| ApplyError::Refused(format!("the row is no JSON: {error}")))?;
     Ok(StoredRow { version: slot.version, position: slot.position, body, columns })
 }
 

@@ -6,7 +6,7 @@ use madrigal_core::{Fault, Position, RecordedEvent, Timestamp};
 
 use super::cache::Slot;
 use super::engine::{Loaded, Shared, read_error};
-use super::fold;
+use super::{fold, lanes};
 use crate::parking::{LaneReport, ParkedEvent, ParkedFilter, ParkingError, Skipped, bounded_cause};
 use crate::progress::RunError;
 use crate::projection::{ApplyError, Interest, Projection};
@@ -31,11 +31,11 @@ impl<P: Projection> Shared<P> {
         loop {
             let waiting = self.views.parked(&self.view, ParkedFilter::waiting_in(lane)).await?;
             if waiting.is_empty() {
-                if report.applied == 0 && skip.is_some() || !loaded.lanes.contains(lane) {
+                if report.applied == 0 && skip.is_some() || !loaded.lanes.holds(lane) {
                     *guard = Some(loaded);
                     return Err(ParkingError::UnknownLane(lane.to_owned()));
                 }
-                loaded.lanes.remove(lane);
+                loaded.lanes.free(lane);
                 break;
             }
             let blocked =
@@ -44,7 +44,8 @@ impl<P: Projection> Shared<P> {
                 break;
             }
         }
-        self.publish(&loaded);
+        loaded.lanes_changed = true;
+        self.publish(&mut loaded);
         *guard = Some(loaded);
         Ok(report)
     }
@@ -127,8 +128,8 @@ impl<P: Projection> Shared<P> {
         };
         let own_key = lane.strip_prefix("key/");
         for key in keys.iter().filter(|key| own_key.is_none_or(|own| own == *key)) {
-            let held = fold::key_lane(key);
-            if own_key.is_none() && loaded.lanes.contains(&held) {
+            let held = lanes::key_lane(key);
+            if own_key.is_none() && loaded.lanes.holds(&held) {
                 batch.parked.push(fold::behind(held, &event, now));
                 continue;
             }
@@ -152,7 +153,7 @@ impl<P: Projection> Shared<P> {
                 return Ok(Attempt::Failed(error));
             }
             batch.parked.push(fold::failed(held.clone(), &event, &error, now));
-            loaded.lanes.insert(held);
+            loaded.lanes.hold(&held);
         }
         Ok(Attempt::Applied)
     }
