@@ -37,7 +37,7 @@ const message = (tone, glyph, ...children) => el("div", { class: `msg ${tone}` }
 function money(amount, currency) {
   try {
     const format = new Intl.NumberFormat("en-IE", { style: "currency", currency });
-    return format.format(amount / 10 ** format.resolvedOptions().maximumFractionDigits);
+    return format.format(amount / 10 ** format.resolvedOptions().maximumFractionDigits).replace("-", "−");
   } catch { return `${amount} ${currency}`; }
 }
 const shortId = id => String(id).length > 14 ? `${String(id).slice(0, 8)}…${String(id).slice(-4)}` : String(id);
@@ -119,7 +119,7 @@ function byService(health) {
   return services;
 }
 const CHECK_NAMES = { database: "database", eventStore: "event store", messageQueue: "messages", cache: "cache", consistency: "consistency" };
-const checkName = name => CHECK_NAMES[name] || name.replace(/([A-Z])/g, " $1").toLowerCase();
+const checkName = name => CHECK_NAMES[name] || spaced(name);
 const isFine = check => check.status === "healthy";
 const isFailed = check => check.status === "unhealthy";
 function showHealth(services) {
@@ -161,6 +161,8 @@ async function search(cursor = null) {
   searching?.abort();
   const mine = searching = new AbortController(), q = $("#q").value.trim(), query = new URLSearchParams();
   if (q) query.set("q", q);
+  if ($("#sort").value) query.set("sort", $("#sort").value);
+  if ($("#in-stock").checked) query.set("inStock", "true");
   if (cursor) query.set("cursor", cursor);
   const began = performance.now();
   try {
@@ -171,7 +173,7 @@ async function search(cursor = null) {
     $("#more").hidden = !next;
     show("#search-problem");
     const count = $("#products").children.length, took = Math.round(performance.now() - began);
-    show("#found", count ? `${plural(count, "product")}${next ? " so far" : ""}${q ? ` for “${q}”` : ""}, found in ${took} ms` : q ? `Nothing matches “${q}”. Try fewer letters.` : "The catalogue is empty. Import products, or start with --demo.");
+    show("#found", count ? `${plural(count, "product")}${next ? " so far" : ""}${q ? ` for “${q}”` : ""}, found in ${took} ms` : q ? `Nothing matches “${q}”${$("#in-stock").checked ? " and is in stock" : ""}. Try fewer letters.` : "The catalogue is empty. Import products, or start with --demo.");
   } catch (refusal) {
     if (refusal.name === "AbortError") return;
     show("#found", "The search was not answered.");
@@ -205,7 +207,7 @@ function card(product, q) {
 // basket: what is ordered; the sums here are a forecast, the shop computes its own
 const basket = new Map(), TAX_PERCENT = 8;
 function change(product, quantity) {
-  if (attempt) return;
+  if (attempt) return $("#answer").focus(); // the outcome of this very basket is still open
   if (quantity > 0) basket.set(product.productId, { product, quantity }); else basket.delete(product.productId);
   drawBasket();
 }
@@ -228,8 +230,10 @@ function drawBasket() {
     if (discount) sum("Discount", -discount);
     sum(`Tax ${TAX_PERCENT} %`, tax);
     sum("To pay", total - discount + tax, true);
-  } else rows.push(el("p", { class: "dim sum" }, "The basket is empty. Add something from the left."));
+  } else rows.push(el("p", { class: "dim sum" }, "The basket is empty. Add something from the list."));
   show("#lines", ...rows);
+  const pieces = [...basket.values()].reduce((sum, { quantity }) => sum + quantity, 0);
+  show("#basket-link", pieces ? `Basket: ${plural(pieces, "piece")}` : "Basket is empty");
   const button = $("#place-button");
   button.disabled = !basket.size || !session || Boolean(attempt?.running);
   button.textContent = attempt?.running ? "Placing the order …" : attempt ? "Try again with the same key" : session ? "Place order" : "Log in to place an order";
@@ -238,10 +242,13 @@ function drawBasket() {
 
 // placing: one key per intention. It is kept while the outcome is unknown and dropped when it is known
 let attempt = null; // {key, body, running}
+// randomUUID is missing where the page did not come over a secure connection or loopback
+const newKey = () => crypto.randomUUID?.() ?? [...crypto.getRandomValues(new Uint8Array(16))].map(byte => byte.toString(16).padStart(2, "0")).join("");
 async function place() {
+  const by = session;
   if (!attempt) {
     const items = [...basket.values()].map(({ product, quantity }) => ({ productId: product.productId, quantity }));
-    attempt = { key: crypto.randomUUID(), body: { items, shippingAddress: { line1: $("#address").value }, paymentMethod: { token: $("#token").value } } };
+    attempt = { key: newKey(), body: { items, shippingAddress: { line1: $("#address").value }, paymentMethod: { token: $("#token").value } } };
   }
   attempt.running = true;
   drawBasket();
@@ -249,6 +256,7 @@ async function place() {
   show("#answer", el("p", { class: "small dim" }, "Reserving the stock, charging, writing the order."));
   try {
     const { value, headers } = await decided();
+    if (session !== by) return;
     position = headers.get("Madrigal-Position") || position;
     attempt = null;
     basket.clear();
@@ -258,6 +266,7 @@ async function place() {
     readOrders();
     search();
   } catch (refusal) {
+    if (session !== by) return;
     const unknown = refusal.status === 0 || refusal.status === 202 || refusal.status >= 500 || refusal.status === 429 || refusal.status === 408;
     if (unknown) {
       attempt.running = false;
@@ -311,8 +320,7 @@ async function open(order, scroll = false) {
     show("#order-problem", ...(failed ? [problemBox(failed.reason)] : []));
     if (now.status === "fulfilled") order = now.value.value;
     drawOrder(order, events.value?.value?.items ?? null, saga.value?.value ?? null);
-    const state = saga.value?.value?.state;
-    if (!order.sagaId || !state || !["running", "compensating"].includes(String(state).toLowerCase())) return;
+    if (!GOES_ON.includes(saga.value?.value?.state)) return round && search();
     await new Promise(resolve => setTimeout(resolve, 1000));
   }
 }
@@ -323,7 +331,7 @@ function drawOrder(order, events, saga) {
   const fact = (name, ...value) => facts.append(el("dt", {}, name), el("dd", {}, ...value));
   fact("For", order.customerInfo?.erased ? "a person who was erased" : `${order.customerInfo?.name || ""} ${order.customerInfo?.email ? `<${order.customerInfo.email}>` : ""}`.trim());
   fact("Items", (order.items || []).map(item => `${item.quantity} × ${item.name}`).join(", "));
-  fact("Paid", el("b", {}, amount(sums.finalAmount)), ` (${amount(sums.totalAmount)}${sums.discountAmount ? `, discount ${amount(sums.discountAmount)}` : ""}, tax ${amount(sums.taxAmount)})`);
+  fact(order.payment ? "Paid" : "Comes to", el("b", {}, amount(sums.finalAmount)), ` (${amount(sums.totalAmount)}${sums.discountAmount ? `, discount ${amount(sums.discountAmount)}` : ""}, tax ${amount(sums.taxAmount)})${order.payment?.lastFour ? `, card ending ${order.payment.lastFour}` : ""}`);
   if (order.trackingNumber) fact("Travels", `${order.carrier || ""} ${order.trackingNumber}`);
   const parts = [head, el("div", { class: "pad" }, facts)];
   parts.push(el("div", { class: "pad" }, el("h3", {}, "What happened"), el("ol", { class: "plain feed" }, ...(order.timeline || []).map(entry =>
@@ -339,20 +347,32 @@ function drawOrder(order, events, saga) {
   $$("#one-order details").forEach((node, at) => { node.open = Boolean(open[at]); });
   $("#no-order").hidden = true;
 }
-const STEP_STATE = { done: ["ok", "done"], completed: ["ok", "done"], running: ["calm", "run"], pending: ["calm", "clock"], rejected: ["bad", "no"], failed: ["bad", "fail"], unknown: ["wait", "unk"], undone: ["calm", "undo"], compensated: ["calm", "undo"], undoing: ["calm", "undo"], stuck: ["bad", "stuck"], paused: ["wait", "pause"], skipped: ["calm", "no"] };
-const stateMark = state => mark(...(STEP_STATE[String(state).toLowerCase()] || ["calm", "unk"]), state);
+const STATES = { // of sagas and of their steps
+  running: ["calm", "run"], compensating: ["calm", "undo"], paused: ["wait", "pause"], stuck: ["bad", "stuck"], parked: ["wait", "stuck"], completed: ["ok", "done"],
+  compensated: ["calm", "undo"], compensatedByHand: ["calm", "undo"], abandoned: ["calm", "no"], waiting: ["calm", "clock"], unknown: ["wait", "unk"], failed: ["bad", "fail"],
+  rejected: ["bad", "no"], done: ["ok", "done"], skipped: ["calm", "no"], undoing: ["calm", "undo"], undoFailed: ["bad", "fail"], undone: ["calm", "undo"],
+};
+const spaced = word => String(word).replace(/([A-Z])/g, " $1").toLowerCase();
+const stateMark = state => mark(...(STATES[state] || ["calm", "unk"]), spaced(state));
+const GOES_ON = ["running", "compensating"];
+// what a step that is done left behind is for programs; why another is not done is for people
+function why(attempt) {
+  if (!attempt?.detail || attempt.outcome === "done" || attempt.outcome === "given") return "";
+  const { detail } = attempt;
+  return el("small", {}, typeof detail === "string" ? detail : detail.detail || detail.reason || detail.code || JSON.stringify(detail));
+}
 function sagaPart(saga) {
   const steps = (saga.steps || []).map(step => {
     const tries = (step.attempts || []).length, last = (step.attempts || []).at(-1);
     return el("li", { class: `v-${voiceOf(step.name)}` }, el("span", { class: "kind" }, el("span", {}, step.kind || ""), tries > 1 ? el("span", {}, plural(tries, "try", "tries")) : ""),
-      el("b", {}, step.name), stateMark(step.state), last?.detail ? el("small", {}, typeof last.detail === "string" ? last.detail : JSON.stringify(last.detail)) : "");
+      el("b", {}, step.name), stateMark(step.state), why(last));
   });
   return el("div", { class: "pad" }, el("div", { class: "row apart" }, el("h3", {}, `Its saga, ${saga.definition}`), stateMark(saga.state)), el("ol", { class: "steps" }, ...steps));
 }
 function eventsPart(events) {
   const rows = events.map(event => el("tr", {}, el("th", { scope: "row" }, event.eventType), el("td", { class: "num", "data-l": "At" }, clock(event.metadata?.timestamp)),
     el("td", { "data-l": "Data" }, el("details", {}, el("summary", {}, "Data"), el("pre", { tabindex: 0 }, JSON.stringify(event.eventData, null, 2))))));
-  return el("div", {}, el("div", { class: "pad" }, el("h3", {}, `Its events, ${events.length} in the log`)), el("table", { class: "data tidy fold compact" },
+  return el("div", { class: "events" }, el("div", { class: "pad" }, el("h3", {}, `Its events, ${events.length} in the log`)), el("table", { class: "data tidy fold compact" },
     el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Event"), el("th", { scope: "col", class: "num" }, "At, UTC"), el("th", { scope: "col" }, "Data"))), el("tbody", {}, ...rows)));
 }
 function cancel(order) {
@@ -380,8 +400,8 @@ async function readOrders() {
   if (!session) return;
   try {
     const { value } = await api("GET", "/v1/orders?limit=10", { headers: seen() });
-    const rows = (value.items || []).map(order => el("tr", {}, el("th", { scope: "row" }, el("button", { class: "btn quiet small", type: "button", click: () => open(order) }, shortId(order.orderId))),
-      el("td", { "data-l": "Status" }, statusMark(order.currentStatus)), el("td", { class: "num", "data-l": "Paid" }, money(order.summary?.finalAmount, order.currency)), el("td", { class: "num", "data-l": "Placed" }, when(order.createdAt))));
+    const rows = (value.items || []).map(order => el("tr", {}, el("th", { scope: "row" }, el("a", { href: "#order", title: order.orderId, click: event => { event.preventDefault(); open(order); } }, shortId(order.orderId)), el("small", {}, when(order.createdAt))),
+      el("td", { "data-l": "Status" }, statusMark(order.currentStatus)), el("td", { class: "num", "data-l": "Paid" }, money(order.summary?.finalAmount, order.currency))));
     show("#orders", ...rows);
     $("#my-orders").hidden = !rows.length;
     if (!shown) show("#no-order", rows.length ? "Choose one of your orders, or place a new one." : "You have no orders yet. The first one appears here as soon as it is placed.");
@@ -460,7 +480,8 @@ function frame() {
 function shop() {
   let timer = 0;
   $("#find").addEventListener("submit", event => { event.preventDefault(); clearTimeout(timer); search(); });
-  $("#q").addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(search, 180); });
+  $("#q").addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(() => search(), 180); });
+  for (const filter of ["#sort", "#in-stock"]) $(filter).addEventListener("change", () => search());
   $("#more").addEventListener("click", () => search(next));
   $("#token").addEventListener("change", event => show("#token-says", event.target.selectedOptions[0].dataset.sentence));
   $("#place").addEventListener("submit", event => { event.preventDefault(); if (session && basket.size && !attempt?.running) place(); });

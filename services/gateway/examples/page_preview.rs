@@ -2,6 +2,7 @@
 //! page_preview`, then open the address that it prints. Payment tokens answer as the sandbox would.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,8 +19,13 @@ use serde_json::{Value, json};
 use utoipa::OpenApi;
 
 #[derive(OpenApi)]
-#[openapi(info(title = "Madrigal, made up", version = "0.0.0"))]
-struct NoApi;
+#[openapi(info(title = "Madrigal, made up", version = "0.0.0"), paths(search_products))]
+struct MadeUpApi;
+
+/// Searches products.
+#[utoipa::path(get, path = "/v1/products/search", params(("q" = Option<String>, Query)), responses((status = 200)))]
+#[expect(dead_code, reason = "described only")]
+fn search_products() {}
 
 type Orders = Arc<Mutex<BTreeMap<String, Value>>>;
 
@@ -33,20 +39,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let upstream = |service, router| Upstream { service, target: Target::InProcess(router) };
     let parts = GatewayParts {
         upstreams: vec![
-            upstream("user-service", users(token)),
+            upstream("user-service", users(&token)),
             upstream("catalog-service", catalog()),
             upstream("order-service", orders()),
             upstream("payment-service", Router::new()),
             upstream("notification-service", Router::new()),
         ],
-        openapi: NoApi::openapi(),
+        openapi: MadeUpApi::openapi(),
         operations: operations(),
         demo: Some(DemoHints { login: "ines.ferreira".into(), password: "a demo password".into() }),
         version: "0.1.0",
     };
     let router = madrigal_gateway::router(parts, &edge)?;
     let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await?;
-    eprintln!("http://{}/", listener.local_addr()?);
+    writeln!(std::io::stderr(), "http://{}/", listener.local_addr()?)?;
     madrigal_http::serve(listener, router, StopSignal::new()).await;
     Ok(())
 }
@@ -64,7 +70,7 @@ fn operations() -> Router {
     Router::new().route("/health", get(async move || Json(health.clone())))
 }
 
-fn users(token: String) -> Router {
+fn users(token: &str) -> Router {
     let session = json!({"token": token, "expiresAt": "2026-11-22T20:00:00Z", "userId": 1});
     let log_in = async move |Json(body): Json<Value>| -> Response {
         if body["password"] == "a demo password" {

@@ -55,18 +55,19 @@ struct Parts {
     places: Arc<Semaphore>,
     body_limit: usize,
     patience: Duration,
+    pause: Duration,
 }
 
 impl Proxy {
     pub(crate) fn new(service: &'static str, base_url: &str, limits: &Limits) -> Result<Self, GatewayError> {
-        Self::with_patience(service, base_url, limits, PATIENCE)
+        Self::with_patience(service, base_url, limits, [PATIENCE; 2])
     }
 
     fn with_patience(
         service: &'static str,
         base_url: &str,
         limits: &Limits,
-        patience: Duration,
+        [patience, pause]: [Duration; 2],
     ) -> Result<Self, GatewayError> {
         let refused = || GatewayError::BaseUrl { service, url: base_url.to_owned() };
         let parts = base_url.parse::<Uri>().map_err(|_| refused())?.into_parts();
@@ -83,7 +84,7 @@ impl Proxy {
             .pool_idle_timeout(IDLE_TIME)
             .build(connector);
         let places = Arc::new(Semaphore::new(IN_FLIGHT));
-        Ok(Self(Arc::new(Parts { service, authority, client, places, body_limit: limits.body_bytes, patience })))
+        Ok(Self(Arc::new(Parts { service, authority, client, places, body_limit: limits.body_bytes, patience, pause })))
     }
 
     /// Sends the request on and answers what the service answers.
@@ -109,7 +110,7 @@ impl Proxy {
         let (mut head, body) = answer.into_parts();
         headers::drop_one_hop(&mut head.headers);
         // An answer to HEAD has no body, and its length must still be told.
-        let body = if method == Method::HEAD { Body::empty() } else { streams::outgoing(body, parts.patience, place) };
+        let body = if method == Method::HEAD { Body::empty() } else { streams::outgoing(body, parts.pause, place) };
         head.extensions.clear();
         Ok(Response::from_parts(head, body))
     }

@@ -35,6 +35,15 @@ const TOKENS: [(&str, &str, &str); 7] = [
     ),
 ];
 
+/// The orders of hits, as the catalogue names them.
+const SORTS: [(&str, &str); 5] = [
+    ("", "Best match"),
+    ("price", "Lowest price"),
+    ("-price", "Highest price"),
+    ("name", "Name"),
+    ("newest", "Newest"),
+];
+
 /// The page.
 pub(crate) fn first_page(services: &[Place], demo: Option<&DemoHints>, version: &str) -> Markup {
     let main = html! {
@@ -53,6 +62,7 @@ pub(crate) fn first_page(services: &[Place], demo: Option<&DemoHints>, version: 
     };
     let bar = html! {
         div.sum #sum { span.dim { "Asking …" } }
+        a.small.nowrap #basket-link href="#basket" { "Basket is empty" }
         span.row #who {}
         button.btn.quiet.small.livebtn #live type="button" aria-pressed="false" {
             span.beat aria-hidden="true" {} span.visually-hidden { "Pause live updates, now " } span.word { "Live" }
@@ -94,7 +104,17 @@ fn shop(demo: Option<&DemoHints>) -> Markup {
             div.cols.side {
                 div.stack.tight {
                     form.row role="search" aria-label="Products" #find {
-                        div.field.find { label for="q" { "Search products" } input #q name="q" type="search" autocomplete="off" maxlength="200" placeholder="Name, brand, category …"; }
+                        div.field.find {
+                            label for="q" { "Search products" }
+                            input #q name="q" type="search" autocomplete="off" maxlength="200"
+                                placeholder="Name, brand, category …";
+                        }
+                        label.field { "Sort by"
+                            select #sort name="sort" {
+                                @for (value, name) in SORTS { option value=(value) { (name) } }
+                            }
+                        }
+                        label.check { input #in-stock type="checkbox"; "In stock only" }
                     }
                     p.small.dim #found role="status" { "Reading the catalogue" }
                     div #search-problem {}
@@ -109,7 +129,7 @@ fn shop(demo: Option<&DemoHints>) -> Markup {
 
 fn basket() -> Markup {
     html! {
-        section.panel aria-labelledby="h-basket" {
+        section.panel #basket aria-labelledby="h-basket" {
             header { h2 #h-basket { "Place an order" } small #as-whom { "not logged in" } }
             form.pad #place {
                 div.lines #lines {}
@@ -135,28 +155,50 @@ fn account(demo: Option<&DemoHints>) -> Markup {
             header { h2 #h-account { "Who orders" } }
             div.pad {
                 div.tabs role="tablist" aria-label="Log in or register" {
-                    button #tab-in type="button" role="tab" aria-selected="true" aria-controls="login" { "Log in" }
-                    button #tab-new type="button" role="tab" aria-selected="false" aria-controls="register" tabindex="-1" { "Register" }
+                    button #tab-in type="button" role="tab" aria-selected="true" aria-controls="panel-in" { "Log in" }
+                    button #tab-new type="button" role="tab" aria-selected="false" aria-controls="panel-new" tabindex="-1" { "Register" }
                 }
-                form.stack.tight #login role="tabpanel" aria-labelledby="tab-in" {
-                    @if demo.is_some() { p.small { "This is a demonstration: a customer is filled in for you." } }
-                    label.field { "E-mail or user name" input name="login" autocomplete="username" required maxlength="255" value=[demo.map(|hints| &hints.login)]; }
-                    label.field { "Password" input name="password" type="password" autocomplete="current-password" required maxlength="256" value=[demo.map(|hints| &hints.password)]; }
-                    button.btn type="submit" { "Log in" }
-                }
-                form.stack.tight #register role="tabpanel" aria-labelledby="tab-new" hidden {
-                    div.two {
-                        label.field { "First name" input name="firstName" autocomplete="given-name" maxlength="100"; }
-                        label.field { "Last name" input name="lastName" autocomplete="family-name" maxlength="100"; }
-                    }
-                    label.field { "E-mail" input name="email" type="email" autocomplete="email" required maxlength="255"; }
-                    label.field { "User name" input name="username" autocomplete="username" required minlength="3" maxlength="100"; }
-                    label.field { "Password, ten characters or more" input name="password" type="password" autocomplete="new-password" required minlength="10" maxlength="256"; }
-                    button.btn type="submit" { "Register" }
-                }
+                div #panel-in role="tabpanel" aria-labelledby="tab-in" { (log_in_form(demo)) }
+                div #panel-new role="tabpanel" aria-labelledby="tab-new" hidden { (register_form()) }
                 div #account-says role="status" {}
                 p.tiny.dim { "The token stays in this page's memory: reloading the page logs you out." }
             }
+        }
+    }
+}
+
+fn log_in_form(demo: Option<&DemoHints>) -> Markup {
+    html! {
+        form.stack.tight #login {
+            @if demo.is_some() { p.small { "This is a demonstration: a customer is filled in for you." } }
+            label.field { "E-mail or user name"
+                input name="login" autocomplete="username" required maxlength="255" value=[demo.map(|hints| &hints.login)];
+            }
+            label.field { "Password"
+                input name="password" type="password" autocomplete="current-password" required maxlength="256"
+                    value=[demo.map(|hints| &hints.password)];
+            }
+            button.btn type="submit" { "Log in" }
+        }
+    }
+}
+
+fn register_form() -> Markup {
+    html! {
+        form.stack.tight #register {
+            div.two {
+                label.field { "First name" input name="firstName" autocomplete="given-name" maxlength="100"; }
+                label.field { "Last name" input name="lastName" autocomplete="family-name" maxlength="100"; }
+            }
+            label.field { "E-mail" input name="email" type="email" autocomplete="email" required maxlength="255"; }
+            label.field { "User name"
+                input name="username" autocomplete="username" required minlength="3" maxlength="100"
+                    pattern="[A-Za-z0-9._\\-]+" title="Letters, digits, dots, hyphens, underscores";
+            }
+            label.field { "Password, ten characters or more"
+                input name="password" type="password" autocomplete="new-password" required minlength="10" maxlength="256";
+            }
+            button.btn type="submit" { "Register" }
         }
     }
 }
@@ -172,7 +214,7 @@ fn order() -> Markup {
                 section.panel #my-orders aria-labelledby="h-mine" hidden {
                     header { h2 #h-mine { "Latest" } button.btn.quiet.small #reread type="button" { "Read again" } }
                     table.data.tidy.fold.compact {
-                        thead { tr { th scope="col" { "Order" } th scope="col" { "Status" } th.num scope="col" { "Paid" } th.num scope="col" { "Placed" } } }
+                        thead { tr { th scope="col" { "Order" } th scope="col" { "Status" } th.num scope="col" { "Paid" } } }
                         tbody #orders {}
                     }
                 }

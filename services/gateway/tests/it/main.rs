@@ -1,3 +1,6 @@
 //! The gateway from the outside.
 
+#[cfg(test)]
 mod pages;
+#[cfg(test)]
+mod routing;
