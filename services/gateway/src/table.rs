@@ -59,24 +59,13 @@ pub const TABLE: &[Declared] = &[
 
 /// The entry for a path, or for a pattern of a path (`/v1/orders/{orderId}`); `None` where none is declared.
 pub fn declared_for(path: &str) -> Option<&'static Declared> {
-    TABLE.iter().filter_map(|entry| Some((rank(entry.path, path)?, entry))).max().map(|(_, entry)| entry)
+    let fitting = TABLE.iter().filter_map(|entry| Some((rank(entry.path, path)?, entry)));
+    fitting.max_by(|one, other| one.0.cmp(&other.0)).map(|(_, entry)| entry)
 }
 
 /// Whether the gateway knows this service.
 pub fn knows(service: &str) -> bool {
     TABLE.iter().any(|entry| entry.service == service)
-}
-
-impl PartialOrd for Declared {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Declared {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.path.cmp(other.path)
-    }
 }
 
 /// How well `pattern` fits, segment by segment (2 literal, 1 one segment, 0 the rest); `None` where it does not.

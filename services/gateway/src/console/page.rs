@@ -54,7 +54,9 @@ pub(crate) fn first_page(services: &[Place], demo: Option<&DemoHints>, version: 
             }
             p.small.dim #asof {}
         }
-        noscript { p.msg.wait { span {} "This page needs JavaScript. The API does not: see " a href="/docs/" { "its description" } "." } }
+        noscript {
+            p.msg.wait { span {} "This page needs JavaScript. The API does not: see " a href="/docs/" { "its description" } "." }
+        }
         (runs(services))
         (shop(demo))
         (order())
@@ -76,7 +78,12 @@ fn runs(services: &[Place]) -> Markup {
         section.panel #runs aria-labelledby="h-runs" {
             header { h2 #h-runs { "What runs" } small { a href="/health" { "All checks as JSON" } } }
             table.data.tidy.fold.compact {
-                thead { tr { th scope="col" { "Service" } th scope="col" { "State" } th.wide-only scope="col" { "Runs" } th scope="col" { "Its checks" } } }
+                thead { tr {
+                    th scope="col" { "Service" }
+                    th scope="col" { "State" }
+                    th.wide-only scope="col" { "Runs" }
+                    th scope="col" { "Its checks" }
+                } }
                 tbody #services {
                     @for Place { service, place } in services {
                         tr data-service=(service) {
@@ -133,17 +140,26 @@ fn basket() -> Markup {
             header { h2 #h-basket { "Place an order" } small #as-whom { "not logged in" } }
             form.pad #place {
                 div.lines #lines {}
-                label.field { "Ships to" input #address name="address" autocomplete="street-address" maxlength="200" value="Rua das Flores 18, 4050 Porto"; }
+                label.field { "Ships to"
+                    input #address name="address" autocomplete="street-address" maxlength="200"
+                        value="Rua das Flores 18, 4050 Porto";
+                }
                 div.field {
                     label for="token" { "Payment, sandbox" }
                     select #token name="token" {
-                        @for (token, short, sentence) in TOKENS { option value=(token) data-sentence=(sentence) { (token) ": " (short) } }
+                        @for (token, short, sentence) in TOKENS {
+                            option value=(token) data-sentence=(sentence) { (token) ": " (short) }
+                        }
                     }
                     p.small.dim #token-says { (TOKENS[0].2) }
                 }
                 p.small.dim #key-says { "Pressing twice orders once: both presses carry the same Idempotency-Key." }
                 button.btn.primary #place-button type="submit" disabled { "Place order" }
-                div #answer role="status" tabindex="-1" { p.small.dim { "The answer appears here. An order is final when it says so; until then nothing is charged twice." } }
+                div #answer role="status" tabindex="-1" {
+                    p.small.dim {
+                        "The answer appears here. An order is final when it says so; until then nothing is charged twice."
+                    }
+                }
             }
         }
     }
@@ -155,8 +171,12 @@ fn account(demo: Option<&DemoHints>) -> Markup {
             header { h2 #h-account { "Who orders" } }
             div.pad {
                 div.tabs role="tablist" aria-label="Log in or register" {
-                    button #tab-in type="button" role="tab" aria-selected="true" aria-controls="panel-in" { "Log in" }
-                    button #tab-new type="button" role="tab" aria-selected="false" aria-controls="panel-new" tabindex="-1" { "Register" }
+                    button #tab-in type="button" role="tab" aria-selected="true" aria-controls="panel-in" {
+                        "Log in"
+                    }
+                    button #tab-new type="button" role="tab" aria-selected="false" aria-controls="panel-new" tabindex="-1" {
+                        "Register"
+                    }
                 }
                 div #panel-in role="tabpanel" aria-labelledby="tab-in" { (log_in_form(demo)) }
                 div #panel-new role="tabpanel" aria-labelledby="tab-new" hidden { (register_form()) }
@@ -214,7 +234,11 @@ fn order() -> Markup {
                 section.panel #my-orders aria-labelledby="h-mine" hidden {
                     header { h2 #h-mine { "Latest" } button.btn.quiet.small #reread type="button" { "Read again" } }
                     table.data.tidy.fold.compact {
-                        thead { tr { th scope="col" { "Order" } th scope="col" { "Status" } th.num scope="col" { "Paid" } } }
+                        thead { tr {
+                            th scope="col" { "Order" }
+                            th scope="col" { "Status" }
+                            th.num scope="col" { "Paid" }
+                        } }
                         tbody #orders {}
                     }
                 }

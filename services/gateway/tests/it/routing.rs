@@ -83,6 +83,7 @@ fn a_described_path_that_only_one_process_would_find_is_refused_at_the_start() {
         matches!(describe("/v1/forgotten/{id}"), Some(GatewayError::Undeclared(path)) if path == "/v1/forgotten/{id}")
     );
     assert!(describe("/v1/orders/{orderId}/items/{productId}").is_none());
+    assert!(describe("/health").is_none());
 }
 
 #[test]
