@@ -16,7 +16,7 @@ const PER_STREAM: u64 = 5;
 const WRITERS: u64 = 64;
 
 #[tokio::main(worker_threads = 2)]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut arguments = std::env::args().skip(1);
     let events: u64 = arguments.next().map_or(Ok(10_000_000), |text| text.parse())?;
     let dir = PathBuf::from(arguments.next().unwrap_or_else(|| "target/ten-million".to_owned()));
