@@ -18,6 +18,8 @@ struct Moody {
     attempts: Mutex<HashMap<String, u32>>,
     /// The mail that it never comes back from, after having taken it.
     hangs_at: Option<&'static str>,
+    /// The mail that always fails.
+    fails_at: Option<&'static str>,
 }
 
 impl Moody {
@@ -40,6 +42,7 @@ impl MailSender for Moody {
             std::future::pending::<()>().await;
         }
         match letter.key.order_id() {
+            order if self.fails_at == Some(order) => Err(Fault::not_applied("smtp", "send", "away")),
             "flaky" if attempt < 3 => Err(Fault::unknown("smtp", "send", "no answer")),
             "refused" => Ok(Delivery::Refused { reason: "mailbox unknown".to_owned() }),
             _ => Ok(Delivery::Sent),
@@ -105,6 +108,23 @@ async fn what_was_cut_off_is_sent_after_a_restart_and_what_has_an_outcome_is_not
     assert_eq!(desk.settled("o-2.order-confirmation").await["state"], "sent");
     assert_eq!(fine.attempts("stuck.order-confirmation"), 1);
     assert_eq!(fine.attempts("o-1.order-confirmation"), 0);
+}
+
+#[tokio::test]
+async fn a_mail_that_waits_for_another_attempt_is_not_forgotten_by_a_restart() {
+    let sender = Arc::new(Moody { fails_at: Some("away"), ..Moody::default() });
+    let desk = Desk::with(sender.clone()).await;
+    desk.request("away", MailKind::OrderConfirmation, &mail()).await;
+    // Others pass it, and the delivery comes to rest (and stores its checkpoint) in between.
+    for order in 0..20 {
+        desk.request(&format!("o-{order}"), MailKind::OrderConfirmation, &mail()).await;
+        desk.settled(&format!("o-{order}.order-confirmation")).await;
+    }
+    assert!(sender.attempts("away.order-confirmation") > 0);
+    let fine = Arc::new(Moody::default());
+    let desk = desk.reopen_with(fine.clone()).await;
+    assert_eq!(desk.settled("away.order-confirmation").await["state"], "sent");
+    assert_eq!(fine.attempts("o-0.order-confirmation"), 0);
 }
 
 #[tokio::test]

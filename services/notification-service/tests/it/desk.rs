@@ -157,14 +157,18 @@ impl Desk {
     /// The mail once it is no longer `requested`; looks again until it is.
     pub(crate) async fn settled(&self, key: &str) -> Value {
         let bearer = self.bearer("anna", Role::Operator);
-        loop {
-            let (status, body) = self.get(&bearer, &format!("/v1/mails/{key}")).await;
-            assert_eq!(status, StatusCode::OK, "{body}");
-            if body["state"] != "requested" {
-                return body;
+        let looking = async {
+            loop {
+                let (status, body) = self.get(&bearer, &format!("/v1/mails/{key}")).await;
+                assert_eq!(status, StatusCode::OK, "{body}");
+                if body["state"] != "requested" {
+                    return body;
+                }
+                tokio::task::yield_now().await;
             }
-            tokio::task::yield_now().await;
-        }
+        };
+        // A guard against looking for ever, far beyond what any machine needs.
+        tasks::within(Duration::from_secs(60), looking).await.unwrap()
     }
 
     /// The exported file and its headers.

@@ -135,6 +135,10 @@ proptest! {
             let (headers, body) = parts(&eml);
             let names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
             prop_assert_eq!(names, HEADERS.to_vec());
+            // Nor may it become one in a program that decodes before it splits.
+            let subject = &headers[3].1;
+            let decoded = if subject.starts_with("=?") { decoded_words(subject) } else { subject.clone() };
+            prop_assert!(!decoded.chars().any(char::is_control), "{:?}", decoded);
             for line in eml.split("\r\n") {
                 prop_assert!(line.len() <= 100, "{}", line);
                 prop_assert!(line.bytes().all(|byte| byte == b'\t' || !byte.is_ascii_control()), "{:?}", line);
