@@ -44,7 +44,8 @@ pub struct SagaOptions {
     pub recover_every: Duration,
     /// The most sagas taken up per second. Default 1,000.
     pub resume_per_second: u32,
-    /// The most sagas in memory; beyond them starts are refused. Default 20,000, some 5 KB each.
+    /// The most sagas in memory; beyond them starts are refused. From half of it on, sagas that have answered their callers and
+    /// only wait for a participant that is down leave the memory until there is room. Default 20,000, some 5 KB each.
     pub max_live: usize,
     /// How many ended sagas are kept in memory for those who ask soon. Default 1,024.
     pub keep_ended: usize,
@@ -132,6 +133,8 @@ pub(crate) struct Shared {
     pub(crate) options: SagaOptions,
     pub(crate) runner: Arc<str>,
     pub(crate) lives: Lives,
+    /// The budgets, by the steps' names.
+    pub(crate) gates: HashMap<Arc<str>, Arc<Gate>>,
     known: HashMap<Arc<str>, Arc<Known>>,
     current: HashMap<Arc<str>, Arc<Known>>,
     parked: Mutex<BTreeMap<SagaId, Arc<str>>>,
@@ -173,6 +176,7 @@ impl SagaEngine {
                 options,
                 runner,
                 lives,
+                gates,
                 known,
                 current,
                 parked: Mutex::default(),
@@ -384,7 +388,8 @@ impl SagaEngine {
 
     fn enter(&self, id: SagaId) -> Result<Entered, StartError> {
         if self.shared.draining.load(Ordering::Relaxed) {
-            return Err(StartError::Draining);
+            // What runs here can still be joined and operated.
+            return self.shared.lives.get(id).map(Entered::Known).ok_or(StartError::Draining);
         }
         Ok(self.shared.lives.enter(id, self.shared.host.now()))
     }
@@ -440,6 +445,7 @@ impl SagaEngine {
         enough: impl Fn(&Published) -> bool + Send + Sync,
     ) -> Result<Option<Published>, Fault> {
         let until = tasks::instant() + wait;
+        let mut taken_up = false;
         loop {
             if let Some(live) = self.shared.lives.get(*id) {
                 let mut published = live.published.subscribe();
@@ -461,7 +467,9 @@ impl SagaEngine {
             if enough(&now) || resting || tasks::instant() >= until {
                 return Ok(Some(now));
             }
-            if self.shared.options.exclusive && self.shared.lives.get(*id).is_none() && self.take_up(*id).is_some() {
+            // Once only: a saga that leaves again does so for a reason.
+            if self.shared.options.exclusive && !taken_up && self.take_up(*id).is_some() {
+                taken_up = true;
                 continue;
             }
             self.shared.wait_for_news(until).await?;

@@ -59,6 +59,11 @@ impl Gate {
         }
     }
 
+    /// Whether the dependency answers, as far as is known.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
+    }
+
     /// A permit, if there is one at once.
     pub(crate) fn try_enter(self: &Arc<Self>) -> Option<Permit> {
         if self.open.load(Ordering::Relaxed) {

@@ -265,6 +265,11 @@ impl Lives {
         (self.limit / 2).saturating_sub(self.running())
     }
 
+    /// Whether a quarter of the map is full.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.running() > self.limit / 4
+    }
+
     /// Every saga in the map, the last ended ones too.
     pub(crate) fn all(&self) -> Vec<Arc<Live>> {
         let mut all = Vec::with_capacity(self.running());

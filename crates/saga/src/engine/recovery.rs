@@ -87,7 +87,13 @@ fn wants(shared: &Shared, row: &SagaSummary) -> bool {
     if shared.lives.get(row.saga_id).is_some() {
         return false;
     }
-    shared.options.exclusive || shared.host.now().since(row.last_progress_at) >= shared.options.takeover_after
+    let silent = shared.host.now().since(row.last_progress_at);
+    // Where memory is short, those whose participant is down stay out of it.
+    let down = row.current_steps.iter().any(|step| shared.gates.get(step).is_some_and(|gate| !gate.is_open()));
+    if down && shared.lives.is_crowded() {
+        return false;
+    }
+    shared.options.exclusive || silent >= shared.options.takeover_after
 }
 
 async fn measure(shared: &Shared, stop: &StopSignal) {

@@ -345,7 +345,7 @@ impl Runner {
             if planned {
                 continue;
             }
-            let resting = self.state.paused.is_some() && !self.acting();
+            let resting = (self.state.paused.is_some() && !self.acting()) || self.makes_room();
             if (self.urgent || !self.launches.is_empty() || self.flights.is_empty() || resting) && !self.flush().await?
             {
                 continue;
@@ -400,6 +400,17 @@ impl Runner {
                 self.take_undo(step, outcome);
             }
         }
+    }
+
+    /// Whether the saga only waits while memory is short: one that has answered its caller must not keep new ones out because a
+    /// participant after the pivot, or an undo, is down. The recovery takes it up again.
+    fn makes_room(&self) -> bool {
+        let answered = self.state.committed || self.state_now() == SagaState::Stuck;
+        answered
+            && self.launches.is_empty()
+            && !self.flights.is_empty()
+            && !self.acting()
+            && self.shared.lives.room() == 0
     }
 
     fn acting(&self) -> bool {

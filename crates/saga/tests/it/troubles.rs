@@ -426,3 +426,28 @@ async fn a_dead_dependency_is_probed_by_few_and_the_others_wait() {
     let calls = shop.count("run:mail");
     assert!(calls < 60, "{calls} calls of a dead participant by 200 sagas");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_participant_that_is_down_after_the_pivot_keeps_no_new_saga_out() {
+    let mut shop = Shop::with(SagaOptions { max_live: 8, ..SagaOptions::default() });
+    shop.mail.answers((0..100_000).map(|_| StepOutcome::unknown("down")));
+    let mut ids = Vec::new();
+    for number in 0..60 {
+        let id = shop.start(&number.to_string()).await;
+        assert!(matches!(shop.engine.outcome(&id, LONG).await.unwrap(), SagaProgress::Committed { .. }), "{number}");
+        assert!(shop.engine.in_flight() <= 8);
+        ids.push(id);
+    }
+    shop.mail.forward.lock().unwrap().clear();
+    shop.restart(SagaOptions { max_live: 8, ..SagaOptions::default() });
+    let stop = StopSignal::new();
+    let (engine, signal) = (shop.engine.clone(), stop.clone());
+    let running = tasks::spawn("engine", async move { engine.run(signal).await });
+    for id in ids {
+        while shop.engine.show(&id).await.unwrap().unwrap().state != SagaState::Completed {
+            tasks::sleep(Duration::from_secs(1)).await;
+        }
+    }
+    stop.cancel();
+    running.await.unwrap();
+}
