@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use futures::future::join_all;
 use madrigal_bus::TopicSource;
 use madrigal_contracts::order::{GetSagaStanding, SagaStanding};
 use madrigal_core::tasks::{self, StopSignal};
@@ -10,7 +11,7 @@ use madrigal_core::{CallContext, Fault, Host, LogName};
 use madrigal_event_store::{DynEventStore, EventStoreOptions, JournalEventStore};
 use madrigal_http::{Answer, Calls};
 use madrigal_projection::{DynViewStore, ProjectionRunner, RunnerOptions};
-use madrigal_saga::{MemoryDirectory, SagaEngine, SagaId, SagaOptions, SagaProgress, SagaState};
+use madrigal_saga::{SagaEngine, SagaId, SagaOptions, SagaProgress, SagaState, SagaSummaries, ViewDirectory};
 use madrigal_sqlite::{Database, DatabaseOptions, SqliteViews};
 use madrigal_telemetry::Check;
 use utoipa::OpenApi;
@@ -37,6 +38,7 @@ struct Parts {
     store: DynEventStore,
     engine: SagaEngine,
     orders: ProjectionRunner<OrderViewProjection>,
+    sagas: ProjectionRunner<SagaSummaries>,
     api: Arc<Api>,
     calls: Arc<Calls>,
 }
@@ -55,7 +57,8 @@ impl OrderService {
         let database = Database::open(config.dir.join("views.sqlite"), DatabaseOptions::REBUILDABLE).await?;
         let views: DynViewStore = Arc::new(SqliteViews::open(database).await?);
         let options = || RunnerOptions::for_service(SERVICE);
-        let orders = ProjectionRunner::new(OrderViewProjection, store.clone(), views, host.clone(), options())?;
+        let orders = ProjectionRunner::new(OrderViewProjection, store.clone(), views.clone(), host.clone(), options())?;
+        let sagas = ProjectionRunner::new(SagaSummaries, store.clone(), views, host.clone(), options())?;
         let keys = neighbours.person_keys(&host);
         let placing = place_order::definition(
             store.clone(),
@@ -70,7 +73,7 @@ impl OrderService {
             placing.map_err(|error| invalid(error.to_string()))?,
             cancelling.map_err(|error| invalid(error.to_string()))?,
         ];
-        let directory = Arc::new(MemoryDirectory::new(store.clone()));
+        let directory = Arc::new(ViewDirectory::new(store.clone(), sagas.reader()));
         let engine = SagaEngine::new(store.clone(), definitions, directory, host.clone(), SagaOptions::default());
         let api = Arc::new(Api {
             placements: Placements::new(store.clone(), engine.clone(), neighbours, host.clone()),
@@ -79,7 +82,7 @@ impl OrderService {
             engine: engine.clone(),
         });
         let calls = Calls::new(SERVICE).on::<GetSagaStanding>(Arc::new(Standing(engine.clone())));
-        let parts = Parts { store, engine, orders, api, calls: Arc::new(calls) };
+        let parts = Parts { store, engine, orders, sagas, api, calls: Arc::new(calls) };
         Ok(Self { parts: Arc::new(parts) })
     }
 
@@ -111,7 +114,10 @@ impl OrderService {
     /// How the service fares.
     pub async fn health(&self) -> Vec<Check> {
         let mut checks = vec![Check::healthy(Check::EVENT_STORE, format!("end at {}", self.parts.store.end()))];
-        let views = [("orderView", self.parts.orders.reader().lag().await)];
+        let views = [
+            ("orderView", self.parts.orders.reader().lag().await),
+            ("sagaDirectory", self.parts.sagas.reader().lag().await),
+        ];
         for (name, lag) in views {
             checks.push(match lag {
                 Ok(lag) if lag.stalled_since.is_some() => {
@@ -128,11 +134,15 @@ impl OrderService {
     pub async fn run(&self, stop: StopSignal) {
         // The views stop after the sagas: the last records should still be seen.
         let views_stop = StopSignal::new();
-        let (orders, stopped) = (self.parts.orders.clone(), views_stop.clone());
-        let view = tasks::spawn("order-view", async move { log_end("order-view", orders.run(stopped).await) });
+        let (orders, sagas) = (self.parts.orders.clone(), self.parts.sagas.clone());
+        let (orders_stop, sagas_stop) = (views_stop.clone(), views_stop.clone());
+        let views = [
+            tasks::spawn("order-view", async move { log_end("order-view", orders.run(orders_stop).await) }),
+            tasks::spawn("saga-summaries", async move { log_end("saga-summaries", sagas.run(sagas_stop).await) }),
+        ];
         self.parts.engine.run(stop).await;
         views_stop.cancel();
-        let _ = view.await;
+        join_all(views).await;
     }
 }
 

@@ -1,1 +1,1 @@
-//! madrigal-integration: being built.
+//! Nothing to call: the tests of the whole shop are in `tests/it`.

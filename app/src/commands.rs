@@ -1,0 +1,48 @@
+//! What each command does.
+
+mod doctor;
+mod events;
+mod import;
+mod order;
+mod run;
+mod sagas;
+mod show_config;
+mod token;
+
+use std::io;
+
+use clap::CommandFactory;
+
+use crate::cli::{Cli, Command};
+use crate::client::Shop;
+use crate::config::Config;
+
+/// Carries out a command.
+///
+/// # Errors
+/// In words for a person; [`crate::exit::Ended`] where the exit code is not 1.
+pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    let settings = cli.settings;
+    match cli.command {
+        Command::Up(up) => run::up(&settings, up).await,
+        Command::Serve(serve) => run::serve(&settings, serve).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "madrigal", &mut io::stdout());
+            Ok(())
+        }
+        Command::Config(_) => show_config::show(&settings),
+        Command::Token(command) => token::issue(&Config::load(&settings, None)?.config, &command),
+        Command::Doctor => doctor::check(&settings).await,
+        Command::Order(command) => order::run(&connect(&settings)?, settings.output, command).await,
+        Command::Events(command) => events::run(&connect(&settings)?, settings.output, command).await,
+        Command::Sagas(command) => sagas::run(&connect(&settings)?, settings.output, command).await,
+        Command::Import(command) => {
+            let config = Config::load(&settings, None)?.config;
+            import::run(&Shop::connect(&settings, &config)?, &config, command).await
+        }
+    }
+}
+
+fn connect(settings: &crate::cli::Settings) -> anyhow::Result<Shop> {
+    Shop::connect(settings, &Config::load(settings, None)?.config)
+}

@@ -1,0 +1,53 @@
+//! `madrigal order …`.
+
+use anyhow::Context;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::cli::OrderCommand;
+use crate::client::Shop;
+use crate::exit::Ended;
+use crate::output::{self, Format};
+
+pub(super) async fn run(shop: &Shop, format: Format, command: OrderCommand) -> anyhow::Result<()> {
+    let order = match command {
+        OrderCommand::Place { user, items, payment, key } => {
+            let items = items.iter().map(|item| parse_item(item)).collect::<anyhow::Result<Vec<Value>>>()?;
+            let body = json!({ "userId": user, "items": items, "paymentMethod": { "token": payment } });
+            place(shop, &body, key).await?
+        }
+        OrderCommand::Show { order } => shop.get(&path(&order, "")?).await?,
+        OrderCommand::Cancel { order, reason } => {
+            shop.post(&path(&order, "/cancel")?, &json!({ "reason": reason })).await?.ok()?
+        }
+        OrderCommand::Ship { order, carrier, tracking } => {
+            let body = json!({ "carrier": carrier, "trackingNumber": tracking });
+            shop.post(&path(&order, "/ship")?, &body).await?.ok()?
+        }
+    };
+    output::document(format, &order)?;
+    Ok(())
+}
+
+async fn place(shop: &Shop, body: &Value, key: Option<String>) -> anyhow::Result<Value> {
+    let key = key.unwrap_or_else(|| madrigal_core::Host::system().uuid_v7().to_string());
+    let request = || shop.request(Method::POST, "/v1/orders").header("Idempotency-Key", &key).json(body);
+    let answer = shop.send(request()).await.with_context(|| {
+        format!("it is not known whether the order was placed: say the same again with --key {key}")
+    })?;
+    answer.ok()
+}
+
+/// `mug=2` or `mug`.
+fn parse_item(text: &str) -> anyhow::Result<Value> {
+    let (product, quantity) = text.split_once('=').unwrap_or((text, "1"));
+    let quantity: u32 =
+        quantity.parse().map_err(|_| Ended::Usage(format!("--item {text}: the quantity is a whole number")))?;
+    Ok(json!({ "productId": product, "quantity": quantity }))
+}
+
+/// The path of an order; ids are UUIDs, so that nothing else gets into the path.
+fn path(order: &str, rest: &str) -> anyhow::Result<String> {
+    let id: uuid::Uuid = order.parse().map_err(|_| Ended::Usage(format!("{order:?} is no order's id")))?;
+    Ok(format!("/v1/orders/{id}{rest}"))
+}

@@ -1,0 +1,97 @@
+//! `madrigal up` and `madrigal serve`: processes that stay.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use madrigal_core::Host;
+use madrigal_core::tasks::{self, StopSignal};
+use madrigal_http::serve as serve_http;
+use madrigal_telemetry::LogOptions;
+use tokio::net::TcpListener;
+
+use crate::cli::{Serve, Service, Settings, Up};
+use crate::client::Shop;
+use crate::compose::{Composed, Demo, Wiring, compose_all, compose_one};
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::{demo, output};
+
+pub(super) async fn up(settings: &Settings, up: Up) -> anyhow::Result<()> {
+    let config = Config::load(settings, up.listen.map(|listen| (listen, None)))?.config;
+    logs(&config);
+    let data = DataDir::open(&config.data)?;
+    let listener = listen(config.listen).await?;
+    let address = listener.local_addr()?;
+    let shown = up.demo.then(Demo::default);
+    let composed = compose_all(&config, &data, &Host::system(), shown, &Wiring::direct()).await?;
+    let stop = stop_on_signals()?;
+    let serving = stop.clone();
+    let (router, background) = composed.start(&stop);
+    let server = tasks::spawn("http server", serve_http(listener, router, serving));
+    let url = format!("http://{address}");
+    output::message(&format!("madrigal is up: {url}/ (API documentation at {url}/docs)"));
+    if up.demo {
+        let token = demo::token(&data)?;
+        let shop = Shop::at(&url, Some(token.clone()))?;
+        demo::fill(&shop).await.context("the demo shop could not be filled")?;
+        output::message(&demo::hints(&url, &config, &token));
+    }
+    server.await.context("the server broke")?;
+    background.ended().await;
+    Ok(())
+}
+
+pub(super) async fn serve(settings: &Settings, serve: Serve) -> anyhow::Result<()> {
+    let service = serve.service;
+    let config = Config::load(settings, serve.listen.map(|listen| (listen, Some(service))))?.config;
+    logs(&config);
+    let data = DataDir::open(&config.data)?;
+    let address = match service {
+        Service::Gateway => config.listen,
+        Service::UserService => config.user.listen,
+        Service::CatalogService => config.catalog.listen,
+        Service::OrderService => config.order.listen,
+        Service::PaymentService => config.payment.listen,
+        Service::NotificationService => config.notification.listen,
+    };
+    let listener = listen(address).await?;
+    let address = listener.local_addr()?;
+    let composed: Composed = compose_one(service, &config, &data, &Host::system()).await?;
+    let stop = stop_on_signals()?;
+    let (router, background) = composed.start(&stop);
+    output::message(&format!("{} is up: http://{address}/", service.name()));
+    serve_http(listener, router, stop).await;
+    background.ended().await;
+    Ok(())
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+}
+
+fn logs(config: &Config) {
+    // A level that is no filter was refused with the configuration; logging twice cannot happen in one process.
+    let options = LogOptions { json: config.log.json, level: config.log.level.clone() };
+    if let Err(error) = madrigal_telemetry::init_logs(&options) {
+        output::message(&format!("logs: {error}"));
+    }
+}
+
+/// Stops on SIGTERM and SIGINT; a second one kills as usual.
+fn stop_on_signals() -> anyhow::Result<StopSignal> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let stop = StopSignal::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let signalled = stop.clone();
+    tasks::spawn("signals", async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        output::message("stopping: requests under way are finished first");
+        signalled.cancel();
+        interrupt.recv().await;
+        std::process::exit(130);
+    });
+    Ok(stop)
+}

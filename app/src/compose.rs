@@ -1,0 +1,95 @@
+//! Services and their neighbours, put together: all in one process, or one alone.
+
+mod all;
+mod health;
+mod one;
+mod openapi;
+mod wiring;
+
+use axum::Router;
+use futures::future::{BoxFuture, join_all};
+use madrigal_core::tasks::{self, StopSignal};
+use madrigal_telemetry::Health;
+use tokio::task::JoinHandle;
+
+use crate::data_dir::DirLock;
+use crate::demo;
+
+pub use all::compose_all;
+pub use one::compose_one;
+pub use openapi::openapi;
+pub use wiring::{Switches, Wiring};
+
+/// What a demo shop shows on its first page.
+#[derive(Debug, Clone)]
+pub struct Demo {
+    /// The customer to log in as.
+    pub login: String,
+    /// Their password.
+    pub password: String,
+}
+
+impl Default for Demo {
+    fn default() -> Self {
+        Self { login: demo::LOGIN.to_owned(), password: demo::PASSWORD.to_owned() }
+    }
+}
+
+type Background = Box<dyn FnOnce(StopSignal) -> BoxFuture<'static, ()> + Send>;
+
+/// Services that are open and not yet running.
+pub struct Composed {
+    router: Router,
+    background: Vec<(&'static str, Background)>,
+    locks: Vec<DirLock>,
+    health: Health,
+}
+
+impl Composed {
+    /// Starts the background work; the router is to be served.
+    pub fn start(self, stop: &StopSignal) -> (Router, Running) {
+        self.health.serving();
+        let (health, stopped) = (self.health, stop.clone());
+        tasks::spawn("readiness", async move {
+            stopped.cancelled().await;
+            health.draining();
+        });
+        let run = |(name, work): (&'static str, Background)| tasks::spawn(name, work(stop.clone()));
+        let tasks = self.background.into_iter().map(run).collect();
+        (self.router, Running { tasks, _locks: self.locks })
+    }
+}
+
+impl std::fmt::Debug for Composed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Composed").finish_non_exhaustive()
+    }
+}
+
+/// Background work under way.
+#[derive(Debug)]
+pub struct Running {
+    tasks: Vec<JoinHandle<()>>,
+    _locks: Vec<DirLock>,
+}
+
+impl Running {
+    /// Waits until everything has ended, after the stop signal.
+    pub async fn ended(self) {
+        for ended in join_all(self.tasks).await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "background work broke");
+            }
+        }
+    }
+}
+
+/// Background work of a service that has `run(stop)`.
+macro_rules! runs {
+    ($name:literal, $service:expr) => {{
+        let service = $service.clone();
+        let work: $crate::compose::Background = Box::new(move |stop| Box::pin(async move { service.run(stop).await }));
+        ($name, work)
+    }};
+}
+pub(crate) use runs;

@@ -1,0 +1,125 @@
+//! The whole shop in one process: neighbours are called by hand-over, the gateway's routes are the services' own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use madrigal_catalog_service::{CatalogConfig, CatalogNeighbours, CatalogService};
+use madrigal_core::{Fault, Host};
+use madrigal_gateway::{DemoHints, GatewayParts, Target, Upstream};
+use madrigal_http::{Edge, Neighbour, TokenSigner};
+use madrigal_notification_service::{NotificationConfig, NotificationNeighbours, NotificationService};
+use madrigal_order_service::{OrderConfig, OrderNeighbours, OrderService};
+use madrigal_payment_service::{PaymentConfig, PaymentService};
+use madrigal_user_service::{MasterKeySource, UserConfig, UserService};
+
+use super::health::{CRITICAL, OPTIONAL, watch};
+use super::wiring::Wiring;
+use super::{Composed, Demo, runs};
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::{compose, logs};
+
+/// The services that have a room of their own.
+const ROOMS: [&str; 5] =
+    ["user-service", "catalog-service", "order-service", "payment-service", "notification-service"];
+
+/// Opens every service on the data directory.
+///
+/// # Errors
+/// Where another process has a room, or a service cannot be opened.
+pub async fn compose_all(
+    config: &Config,
+    data: &DataDir,
+    host: &Host,
+    demo: Option<Demo>,
+    wiring: &Wiring,
+) -> anyhow::Result<Composed> {
+    let locks = ROOMS.iter().map(|room| data.lock(room)).collect::<anyhow::Result<Vec<_>>>()?;
+    let signer = signer(data, host)?;
+    let (orders, orders_are) = Neighbour::later("order-service");
+    let users = UserService::open(user_config(config, data)?, signer.clone(), host.clone()).await.map_err(opened)?;
+    let catalog = CatalogService::open(
+        CatalogConfig::in_dir(data.room("catalog-service")?),
+        CatalogNeighbours { orders: Some(orders) },
+        host.clone(),
+    )
+    .await
+    .map_err(opened)?;
+    let payment_config = PaymentConfig::in_dir(data.room("payment-service")?);
+    let payments = Arc::new(PaymentService::open(payment_config, host.clone()).await.map_err(opened)?);
+    let mails = NotificationService::open(
+        NotificationConfig::in_dir(data.room("notification-service")?),
+        NotificationNeighbours::showcase(wiring.to(users.calls()), host.clone()),
+        host.clone(),
+    )
+    .await
+    .map_err(opened)?;
+    let mails = Arc::new(mails);
+    let neighbours = OrderNeighbours {
+        users: wiring.to(users.calls()),
+        catalog: wiring.to(catalog.calls()),
+        payments: wiring.to(payments.calls()),
+        notifications: wiring.to(mails.calls()),
+    };
+    let orders = OrderService::open(order_config(config, data)?, neighbours, host.clone()).await.map_err(opened)?;
+    orders_are.is(wiring.to(orders.calls()));
+
+    let in_process = |service, router| Upstream { service, target: Target::InProcess(router) };
+    let upstreams = vec![
+        in_process("user-service", users.router()),
+        in_process("catalog-service", catalog.router().merge(logs::router("catalog-service", catalog.store()))),
+        in_process("order-service", orders.router().merge(logs::router("order-service", orders.store()))),
+        in_process("payment-service", payments.router().merge(logs::router("payment-service", payments.store()))),
+        in_process("notification-service", mails.router().merge(logs::router("notification-service", mails.store()))),
+    ];
+    let health = super::health::health(host);
+    watch!(health, "user-service", CRITICAL, users);
+    watch!(health, "catalog-service", CRITICAL, catalog);
+    watch!(health, "order-service", CRITICAL, orders);
+    watch!(health, "payment-service", CRITICAL, payments);
+    watch!(health, "notification-service", OPTIONAL, mails);
+    let metrics = madrigal_telemetry::metrics::metrics()?;
+    let edge = Edge::new(Arc::new(signer.verifier()), host.clone());
+    let parts = GatewayParts {
+        upstreams,
+        openapi: compose::openapi(),
+        operations: super::health::operations(health.clone(), metrics.clone()),
+        demo: demo.map(|demo| DemoHints { login: demo.login, password: demo.password }),
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    let router = madrigal_gateway::router(parts, &edge)?;
+    let background = vec![
+        runs!("user-service", users),
+        runs!("catalog-service", catalog),
+        runs!("order-service", orders),
+        runs!("payment-service", payments),
+        runs!("notification-service", mails),
+        runs!("metrics", metrics),
+    ];
+    Ok(Composed { router, background, locks, health })
+}
+
+/// The key that signs tokens, made at the first start.
+pub(super) fn signer(data: &DataDir, host: &Host) -> anyhow::Result<Arc<TokenSigner>> {
+    let signer = TokenSigner::load_or_create(&data.signing_key(), host).map_err(opened)?;
+    Ok(Arc::new(signer))
+}
+
+pub(super) fn user_config(config: &Config, data: &DataDir) -> anyhow::Result<UserConfig> {
+    let mut user = UserConfig::new(data.room("user-service")?);
+    user.passwords.memory_kib = config.user.hash_memory_kib;
+    user.master_key = MasterKeySource::from_environment()?;
+    Ok(user)
+}
+
+pub(super) fn order_config(config: &Config, data: &DataDir) -> anyhow::Result<OrderConfig> {
+    let mut order = OrderConfig::in_dir(data.room("order-service")?);
+    order.delivery_working_days = config.order.delivery_working_days;
+    order.placing_limit = Duration::from_secs(config.order.placing_limit_seconds);
+    Ok(order)
+}
+
+pub(super) fn opened(fault: Fault) -> anyhow::Error {
+    anyhow!(fault.chain())
+}

@@ -1,0 +1,48 @@
+//! How the services of one process fare, and the routes that tell it.
+
+use async_trait::async_trait;
+use axum::Router;
+use madrigal_core::Host;
+use madrigal_telemetry::{Check, Health, HealthSource, Metrics, MetricsAccess, Standing};
+
+/// A service that is asked for its checks.
+pub(super) struct Asked<F>(pub(super) F);
+
+#[async_trait]
+impl<F, A> HealthSource for Asked<F>
+where
+    F: Fn() -> A + Send + Sync + 'static,
+    A: Future<Output = Vec<Check>> + Send,
+{
+    async fn checks(&self) -> Vec<Check> {
+        (self.0)().await
+    }
+}
+
+/// Registers a service that has `health()`.
+macro_rules! watch {
+    ($health:expr, $name:literal, $standing:expr, $service:expr) => {{
+        let service = $service.clone();
+        let ask = move || {
+            let service = service.clone();
+            async move { service.health().await }
+        };
+        $health.add($name, $standing, $crate::compose::health::Asked(ask));
+    }};
+}
+pub(super) use watch;
+
+/// Without these services there is no shop; without notification-service it goes on.
+pub(super) const CRITICAL: Standing = Standing::Critical;
+/// See [`CRITICAL`].
+pub(super) const OPTIONAL: Standing = Standing::Optional;
+
+/// `/livez`, `/readyz`, `/health` and `/metrics` of this process.
+pub(super) fn operations(health: Health, metrics: Metrics) -> Router {
+    madrigal_telemetry::router(health, metrics, MetricsAccess::TokenOrLoopback)
+}
+
+/// No services yet.
+pub(super) fn health(host: &Host) -> Health {
+    Health::new(host.clone())
+}

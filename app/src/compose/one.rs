@@ -1,0 +1,168 @@
+//! One service alone: its neighbours are reached over HTTP, its calls answered for services only.
+
+use std::sync::Arc;
+
+use axum::Router;
+use madrigal_catalog_service::{CatalogConfig, CatalogNeighbours, CatalogService};
+use madrigal_core::Host;
+use madrigal_gateway::{GatewayParts, Target, Upstream};
+use madrigal_http::auth::MintedToken;
+use madrigal_http::{Edge, Neighbour, ServiceToken, TokenSigner};
+use madrigal_notification_service::{NotificationConfig, NotificationNeighbours, NotificationService};
+use madrigal_order_service::{OrderNeighbours, OrderService};
+use madrigal_payment_service::{PaymentConfig, PaymentService};
+use madrigal_telemetry::{Check, Health};
+use madrigal_user_service::UserService;
+
+use super::all::{opened, order_config, signer, user_config};
+use super::health::{CRITICAL, health, operations, watch};
+use super::{Background, Composed, runs};
+use crate::cli::Service;
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::{compose, logs};
+
+/// Opens one service on its room of the data directory.
+///
+/// # Errors
+/// Where another process has the room, or the service cannot be opened.
+pub async fn compose_one(service: Service, config: &Config, data: &DataDir, host: &Host) -> anyhow::Result<Composed> {
+    let lock = data.lock(service.name())?;
+    let signer = signer(data, host)?;
+    let edge = Edge::new(Arc::new(signer.verifier()), host.clone());
+    let health = health(host);
+    let far = Far { config, signer: &signer, host, caller: service.name() };
+    let open = Open { config, data, host, far: &far, health: &health };
+    let (router, work) = match service {
+        Service::Gateway => (gateway(config, &edge, health.clone())?, None),
+        Service::UserService => open.user(signer.clone()).await?,
+        Service::CatalogService => open.catalog().await?,
+        Service::OrderService => open.order().await?,
+        Service::PaymentService => open.payment().await?,
+        Service::NotificationService => open.notification().await?,
+    };
+    let metrics = madrigal_telemetry::metrics::metrics()?;
+    let router = if service == Service::Gateway {
+        router
+    } else {
+        edge.wrap_service(service.name(), router.merge(operations(health.clone(), metrics.clone())))
+    };
+    let background = work.into_iter().chain([runs!("metrics", metrics)]).collect();
+    Ok(Composed { router, background, locks: vec![lock], health })
+}
+
+type Opened = (Router, Option<(&'static str, Background)>);
+
+struct Open<'a> {
+    config: &'a Config,
+    data: &'a DataDir,
+    host: &'a Host,
+    far: &'a Far<'a>,
+    health: &'a Health,
+}
+
+impl Open<'_> {
+    async fn user(&self, signer: Arc<TokenSigner>) -> anyhow::Result<Opened> {
+        let users =
+            UserService::open(user_config(self.config, self.data)?, signer, self.host.clone()).await.map_err(opened)?;
+        watch!(self.health, "user-service", CRITICAL, users);
+        Ok((users.router().merge(users.calls().router()), Some(runs!("user-service", users))))
+    }
+
+    async fn catalog(&self) -> anyhow::Result<Opened> {
+        let catalog_config = CatalogConfig::in_dir(self.data.room("catalog-service")?);
+        let neighbours = CatalogNeighbours { orders: Some(self.far.to(Service::OrderService)) };
+        let catalog = CatalogService::open(catalog_config, neighbours, self.host.clone()).await.map_err(opened)?;
+        watch!(self.health, "catalog-service", CRITICAL, catalog);
+        let router = catalog.router().merge(catalog.calls().router());
+        let router = router.merge(logs::router("catalog-service", catalog.store()));
+        Ok((router, Some(runs!("catalog-service", catalog))))
+    }
+
+    async fn order(&self) -> anyhow::Result<Opened> {
+        let neighbours = OrderNeighbours {
+            users: self.far.to(Service::UserService),
+            catalog: self.far.to(Service::CatalogService),
+            payments: self.far.to(Service::PaymentService),
+            notifications: self.far.to(Service::NotificationService),
+        };
+        let orders = OrderService::open(order_config(self.config, self.data)?, neighbours, self.host.clone())
+            .await
+            .map_err(opened)?;
+        watch!(self.health, "order-service", CRITICAL, orders);
+        let router = orders.router().merge(orders.calls().router());
+        let router = router.merge(logs::router("order-service", orders.store()));
+        Ok((router, Some(runs!("order-service", orders))))
+    }
+
+    async fn payment(&self) -> anyhow::Result<Opened> {
+        let payment_config = PaymentConfig::in_dir(self.data.room("payment-service")?);
+        let payments = Arc::new(PaymentService::open(payment_config, self.host.clone()).await.map_err(opened)?);
+        watch!(self.health, "payment-service", CRITICAL, payments);
+        let router = payments.router().merge(payments.calls().router());
+        let router = router.merge(logs::router("payment-service", payments.store()));
+        Ok((router, Some(runs!("payment-service", payments))))
+    }
+
+    async fn notification(&self) -> anyhow::Result<Opened> {
+        let mail_config = NotificationConfig::in_dir(self.data.room("notification-service")?);
+        let neighbours = NotificationNeighbours::showcase(self.far.to(Service::UserService), self.host.clone());
+        let mails = NotificationService::open(mail_config, neighbours, self.host.clone()).await.map_err(opened)?;
+        let mails = Arc::new(mails);
+        watch!(self.health, "notification-service", CRITICAL, mails);
+        let router = mails.router().merge(mails.calls().router());
+        let router = router.merge(logs::router("notification-service", mails.store()));
+        Ok((router, Some(runs!("notification-service", mails))))
+    }
+}
+
+/// Neighbours in processes of their own.
+struct Far<'a> {
+    config: &'a Config,
+    signer: &'a Arc<TokenSigner>,
+    host: &'a Host,
+    caller: &'static str,
+}
+
+impl Far<'_> {
+    fn to(&self, service: Service) -> Neighbour {
+        let token: Arc<dyn ServiceToken> =
+            Arc::new(MintedToken::new(self.signer.clone(), self.host.clone(), self.caller));
+        Neighbour::http(service.name(), url(self.config, service).to_owned(), token)
+    }
+}
+
+fn url(config: &Config, service: Service) -> &str {
+    match service {
+        Service::Gateway => &config.url,
+        Service::UserService => &config.user.url,
+        Service::CatalogService => &config.catalog.url,
+        Service::OrderService => &config.order.url,
+        Service::PaymentService => &config.payment.url,
+        Service::NotificationService => &config.notification.url,
+    }
+}
+
+/// The gateway alone: everything is proxied.
+fn gateway(config: &Config, edge: &Edge, health: Health) -> anyhow::Result<Router> {
+    health.add("gateway", CRITICAL, || vec![Check::healthy("routing", "requests are passed on")]);
+    let services = [
+        Service::UserService,
+        Service::CatalogService,
+        Service::OrderService,
+        Service::PaymentService,
+        Service::NotificationService,
+    ];
+    let far = |service: Service| Upstream {
+        service: service.name(),
+        target: Target::Http { base_url: url(config, service).to_owned() },
+    };
+    let parts = GatewayParts {
+        upstreams: services.map(far).into(),
+        openapi: compose::openapi(),
+        operations: operations(health, madrigal_telemetry::metrics::metrics()?),
+        demo: None,
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    Ok(madrigal_gateway::router(parts, edge)?)
+}

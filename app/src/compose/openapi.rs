@@ -1,0 +1,53 @@
+//! The description of the whole API.
+
+use madrigal_catalog_service::CatalogService;
+use madrigal_notification_service::NotificationService;
+use madrigal_order_service::OrderService;
+use madrigal_payment_service::PaymentService;
+use madrigal_user_service::UserService;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Components, Info, OpenApi as Description, Server};
+
+use crate::logs::LogsApi;
+
+/// The services that have a log, by their names.
+pub(super) const WITH_LOGS: [&str; 4] = ["order-service", "catalog-service", "payment-service", "notification-service"];
+
+/// The merged description of all public routes.
+pub fn openapi() -> Description {
+    let mut all = Description::new(Info::new("Madrigal", env!("CARGO_PKG_VERSION")), utoipa::openapi::Paths::new());
+    all.info.description = Some("A shop of services that each own their store, and whose copies agree.".to_owned());
+    all.servers = Some(vec![Server::new("/")]);
+    for part in [
+        UserService::openapi(),
+        CatalogService::openapi(),
+        OrderService::openapi(),
+        PaymentService::openapi(),
+        NotificationService::openapi(),
+        logs(),
+    ] {
+        all.merge(part);
+    }
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    all.components.get_or_insert_with(Components::new).add_security_scheme("bearer", bearer);
+    all
+}
+
+/// The one description of logs, once per log.
+fn logs() -> Description {
+    let mut described = LogsApi::openapi();
+    let templates = std::mem::take(&mut described.paths.paths);
+    for service in WITH_LOGS {
+        for (path, mut item) in templates.clone() {
+            for operation in item.get.iter_mut() {
+                operation.operation_id = Some(format!("read_events_of_{}", service.replace('-', "_")));
+                let parameters = operation.parameters.take().unwrap_or_default();
+                operation.parameters =
+                    Some(parameters.into_iter().filter(|parameter| parameter.name != "log").collect());
+            }
+            described.paths.paths.insert(path.replace("{log}", service), item);
+        }
+    }
+    described
+}

@@ -1,0 +1,73 @@
+//! Everything that is wrong with a configuration, each with its key and its source.
+
+use figment::Figment;
+use figment::value::{Dict, Value};
+
+use super::{Config, source_of};
+
+/// One line per problem: keys that do not exist, values of the wrong kind, values that do not parse.
+pub(super) fn of(figment: &Figment, defaults: &Config) -> Vec<String> {
+    let known = Figment::from(figment::providers::Serialized::defaults(defaults));
+    let (Ok(known), given) = (known.extract::<Dict>(), figment.extract::<Dict>()) else { return Vec::new() };
+    let given = match given {
+        Ok(given) => given,
+        Err(error) => return error.into_iter().map(|error| error.to_string()).collect(),
+    };
+    let mut problems = Vec::new();
+    compare("", &known, &given, &mut |key, what| {
+        let source =
+            figment.find_metadata(key).map_or_else(String::new, |metadata| format!(" ({})", source_of(metadata)));
+        problems.push(format!("{key}{source}: {what}"));
+    });
+    for key in ["listen", "user.listen", "catalog.listen", "order.listen", "payment.listen", "notification.listen"] {
+        if let Ok(text) = figment.extract_inner::<String>(key)
+            && text.parse::<std::net::SocketAddr>().is_err()
+        {
+            problems.push(format!("{key}: {text:?} is not an address such as 127.0.0.1:8080"));
+        }
+    }
+    for key in ["url", "user.url", "catalog.url", "order.url", "payment.url", "notification.url"] {
+        if let Ok(text) = figment.extract_inner::<String>(key)
+            && !text.starts_with("http://")
+        {
+            problems.push(format!("{key}: {text:?} is not a URL such as http://127.0.0.1:8080"));
+        }
+    }
+    problems
+}
+
+fn compare(prefix: &str, known: &Dict, given: &Dict, problem: &mut impl FnMut(&str, String)) {
+    for (name, value) in given {
+        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        match (known.get(name), value) {
+            (None, _) => problem(&key, "there is no such key".to_owned()),
+            (Some(Value::Dict(_, known)), Value::Dict(_, given)) => compare(&key, known, given, problem),
+            (Some(expected), value) if !same_kind(expected, value) => {
+                problem(&key, format!("is {}, expected {}", kind(value), kind(expected)));
+            }
+            (Some(Value::Num(..)), value) if !is_whole_from_0(value) => {
+                problem(&key, "is not a whole number from 0".to_owned());
+            }
+            (Some(_), _) => {}
+        }
+    }
+}
+
+fn is_whole_from_0(value: &Value) -> bool {
+    value.to_u128().is_some() || value.to_i128().is_some_and(|number| number >= 0)
+}
+
+fn same_kind(expected: &Value, value: &Value) -> bool {
+    kind(expected) == kind(value)
+}
+
+const fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::String(..) | Value::Char(..) => "a text",
+        Value::Bool(..) => "true or false",
+        Value::Num(..) => "a number",
+        Value::Dict(..) => "a section",
+        Value::Array(..) => "a list",
+        Value::Empty(..) => "nothing",
+    }
+}

@@ -1,0 +1,42 @@
+use std::io::Write as _;
+
+use super::*;
+
+fn loaded(text: &str) -> anyhow::Result<Loaded> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    Config::load(&Settings { config: Some(file.path().to_owned()), ..Settings::default() }, None)
+}
+
+#[test]
+fn the_example_is_the_default() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../madrigal.example.toml");
+    assert_eq!(Config::from_file(&example).unwrap(), Config::default());
+}
+
+#[test]
+fn every_problem_is_reported_at_once_with_its_key() {
+    let error = loaded("lisen = 1\nurl = 7\n[order]\nlisten = \"nowhere\"\ndelivery_working_days = -1\n").unwrap_err();
+    let text = error.to_string();
+    for part in ["lisen", "url", "order.listen", "order.delivery_working_days"] {
+        assert!(text.contains(part), "{part} is missing in: {text}");
+    }
+}
+
+#[test]
+fn flags_win_over_the_file_and_the_origin_is_shown() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"data = \"from-file\"\n[order]\ndelivery_working_days = 5\n").unwrap();
+    let settings = Settings {
+        config: Some(file.path().to_owned()),
+        data: Some(PathBuf::from("from-flag")),
+        ..Settings::default()
+    };
+    let loaded = Config::load(&settings, None).unwrap();
+    assert_eq!(loaded.config.data, Path::new("from-flag"));
+    let origins = loaded.origins();
+    let source = |key: &str| origins.iter().find(|origin| origin.key == key).unwrap().source.clone();
+    assert_eq!(source("data"), "flag");
+    assert_eq!(source("listen"), "default");
+    assert!(source("order.delivery_working_days").ends_with(file.path().file_name().unwrap().to_str().unwrap()));
+}

@@ -1,0 +1,41 @@
+//! Exit codes: 0 fine, 1 failed, 2 usage, 3 divergence found, 4 could not check, 5 refused for safety.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+/// A command ended in a way that has an exit code of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum Ended {
+    /// The command line or the configuration is wrong: nothing was begun.
+    #[error("{0}")]
+    Usage(String),
+    /// Refused, because going on could harm.
+    #[error("{0}")]
+    Refused(String),
+    /// What was to be checked could not be reached.
+    #[error("{0}")]
+    CouldNotCheck(String),
+}
+
+impl Ended {
+    const fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::CouldNotCheck(_) => 4,
+            Self::Refused(_) => 5,
+        }
+    }
+}
+
+/// Tells a person what went wrong, on standard error, and returns the exit code.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    let mut line = String::from("madrigal: ");
+    for (index, cause) in error.chain().enumerate() {
+        if index > 0 {
+            line.push_str(": ");
+        }
+        line.push_str(&cause.to_string());
+    }
+    let _ = writeln!(std::io::stderr(), "{line}");
+    ExitCode::from(error.downcast_ref::<Ended>().map_or(1, Ended::code))
+}

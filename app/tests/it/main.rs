@@ -1,0 +1,7 @@
+//! The binary as its users meet it: its commands, its processes, and what is left of them after `kill -9`.
+
+mod commands;
+mod kills;
+mod load;
+mod process;
+mod several;

@@ -1,0 +1,110 @@
+//! A whole shop in the test's own process, reached over HTTP.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use madrigal::client::Shop;
+use madrigal::compose::{Running, Switches, Wiring, compose_all};
+use madrigal::config::Config;
+use madrigal::data_dir::DataDir;
+use madrigal_core::Host;
+use madrigal_core::tasks::{self, StopSignal};
+use madrigal_http::{Role, TokenSigner};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// A running shop; dropped, it stops without ceremony and its data goes.
+pub struct OneProcess {
+    data: TempDir,
+    address: SocketAddr,
+    stop: StopSignal,
+    server: JoinHandle<()>,
+    background: Running,
+    signer: TokenSigner,
+    wiring: Wiring,
+    /// The shop, asked as an operator.
+    pub shop: Shop,
+}
+
+impl OneProcess {
+    /// Starts an empty shop.
+    ///
+    /// # Errors
+    /// Where something cannot be opened.
+    pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(Wiring::direct()).await
+    }
+
+    /// Starts an empty shop whose services call each other as `wiring` says.
+    ///
+    /// # Errors
+    /// Where something cannot be opened.
+    pub async fn start_with(wiring: Wiring) -> anyhow::Result<Self> {
+        Self::start_on(tempfile::tempdir()?, wiring).await
+    }
+
+    /// The switches of a shop that was started with them.
+    pub fn switches(&self) -> &Switches {
+        self.wiring.switches()
+    }
+
+    /// Stops the shop and starts it again on the same data.
+    ///
+    /// # Errors
+    /// Where something cannot be opened.
+    pub async fn restart(self) -> anyhow::Result<Self> {
+        self.stop.cancel();
+        self.server.await?;
+        self.background.ended().await;
+        Self::start_on(self.data, self.wiring).await
+    }
+
+    async fn start_on(data: TempDir, wiring: Wiring) -> anyhow::Result<Self> {
+        let mut config = Config { data: data.path().to_owned(), ..Config::default() };
+        // The least that argon2 takes: tests are not about the cost of a hash.
+        config.user.hash_memory_kib = 8;
+        let host = Host::system();
+        let dir = DataDir::open(data.path())?;
+        let composed = compose_all(&config, &dir, &host, None, &wiring).await?;
+        let signer = TokenSigner::load_or_create(&dir.signing_key(), &host)?;
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        let address = listener.local_addr()?;
+        let stop = StopSignal::new();
+        let (router, background) = composed.start(&stop);
+        let server = tasks::spawn("http server", madrigal_http::serve(listener, router, stop.clone()));
+        let (token, _) = signer.issue(&host, "tests", Role::Operator, Duration::from_secs(3_600));
+        let shop = Shop::at(&format!("http://{address}"), Some(token))?;
+        Ok(Self { data, address, stop, server, background, signer, wiring, shop })
+    }
+
+    /// A token, signed with the shop's key.
+    pub fn token(&self, subject: &str, role: Role) -> String {
+        self.signer.issue(&Host::system(), subject, role, Duration::from_secs(3_600)).0
+    }
+
+    /// The shop, asked without a token.
+    ///
+    /// # Errors
+    /// Where the client cannot be built.
+    pub fn anonymous(&self) -> anyhow::Result<Shop> {
+        Shop::at(&format!("http://{}", self.address), None)
+    }
+
+    /// Where the shop listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where its data is.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+}
+
+impl std::fmt::Debug for OneProcess {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OneProcess").field("address", &self.address).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,169 @@
+//! The books and what must hold in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use madrigal::client::Shop;
+use serde_json::Value;
+
+use crate::read::{all_pages, whole_log};
+
+/// What a shop says of itself, read whole: for test shops, not for large ones.
+#[derive(Debug)]
+pub struct Books {
+    /// Orders as the view shows them.
+    pub orders: Vec<Value>,
+    /// Stock by product, as catalog-service answers it.
+    pub stock: BTreeMap<String, Value>,
+    /// What the provider charged, in minor units.
+    pub charged: i64,
+    /// What the provider gave back.
+    pub refunded: i64,
+    /// How often each mail was requested, by order and kind.
+    pub mails: BTreeMap<(String, String), usize>,
+    /// The status that each order's events end in.
+    statuses: BTreeMap<String, String>,
+}
+
+impl Books {
+    /// Reads the books.
+    ///
+    /// # Errors
+    /// Where the shop cannot be read.
+    pub async fn read(shop: &Shop) -> anyhow::Result<Self> {
+        let mut stock = BTreeMap::new();
+        let products: BTreeSet<String> = whole_log(shop, "catalog-service")
+            .await?
+            .iter()
+            .filter(|event| event["aggregateType"] == "Stock")
+            .filter_map(|event| event["aggregateId"].as_str().map(str::to_owned))
+            .collect();
+        for product in products {
+            let levels = shop.get(&format!("/v1/products/{product}/stock")).await?;
+            stock.insert(product, levels);
+        }
+        let ledger = shop.get("/v1/payments/ledger?limit=1").await?;
+        let mut mails = BTreeMap::new();
+        for event in whole_log(shop, "notification-service").await? {
+            if event["eventType"] == "MailRequested" {
+                let part = |name: &str| event["eventData"][name].as_str().unwrap_or_default().to_owned();
+                *mails.entry((part("orderId"), part("kind"))).or_default() += 1;
+            }
+        }
+        let mut statuses = BTreeMap::new();
+        for event in whole_log(shop, "order-service").await? {
+            if event["eventType"] == "OrderStatusChanged" {
+                let id = event["aggregateId"].as_str().unwrap_or_default().to_owned();
+                statuses.insert(id, event["eventData"]["status"].as_str().unwrap_or_default().to_owned());
+            }
+        }
+        let end = shop.get("/v1/logs/order-service/events?limit=1").await?;
+        wait_for_view(shop, &end).await?;
+        let orders = all_pages(shop, "/v1/orders").await?;
+        let total = |name: &str| ledger["totals"][name].as_i64().unwrap_or(i64::MIN);
+        Ok(Self { orders, stock, charged: total("charged"), refunded: total("refunded"), mails, statuses })
+    }
+
+    /// Orders in this status.
+    pub fn in_status(&self, status: &str) -> impl Iterator<Item = &Value> {
+        self.orders.iter().filter(move |order| order["currentStatus"] == status)
+    }
+
+    /// Everything that does not balance, in words.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        self.check_stock(&mut problems);
+        self.check_money(&mut problems);
+        self.check_mails(&mut problems);
+        self.check_view(&mut problems);
+        problems
+    }
+
+    fn check_stock(&self, problems: &mut Vec<String>) {
+        let mut sold: BTreeMap<&str, i64> = BTreeMap::new();
+        for item in self.standing().flat_map(|order| order["items"].as_array().into_iter().flatten()) {
+            let product = item["productId"].as_str().unwrap_or_default();
+            *sold.entry(product).or_default() += item["quantity"].as_i64().unwrap_or_default();
+        }
+        for (product, levels) in &self.stock {
+            let level = |name: &str| levels[name].as_i64().unwrap_or(i64::MIN);
+            let mut expect = |holds: bool, rule: &str| {
+                if !holds {
+                    problems.push(format!("stock of {product}: {rule}: {levels}"));
+                }
+            };
+            expect(
+                level("received") + level("adjusted") == level("onHand") + level("sold"),
+                "received + adjusted = onHand + sold",
+            );
+            expect(level("available") == level("onHand") - level("reserved"), "available = onHand - reserved");
+            expect(level("reserved") == 0, "nothing is reserved at rest");
+            expect(level("available") >= 0 && level("onHand") >= 0, "stock is never negative");
+            let ordered = sold.get(product.as_str()).copied().unwrap_or(0);
+            expect(level("sold") == ordered, &format!("sold = what orders that stand hold ({ordered})"));
+        }
+    }
+
+    fn check_money(&self, problems: &mut Vec<String>) {
+        let owed: i64 = self.standing().map(|order| order["summary"]["finalAmount"].as_i64().unwrap_or(i64::MIN)).sum();
+        if self.charged - self.refunded != owed {
+            problems.push(format!(
+                "money: charged {} - refunded {} is not what the orders that stand come to: {owed}",
+                self.charged, self.refunded
+            ));
+        }
+    }
+
+    fn check_mails(&self, problems: &mut Vec<String>) {
+        for order in &self.orders {
+            let id = order["orderId"].as_str().unwrap_or_default();
+            let placed = !order["sagaId"].is_null();
+            let cancelled = order["currentStatus"] == "cancelled";
+            for (kind, wanted) in
+                [("order-confirmation", usize::from(placed)), ("order-cancellation", usize::from(cancelled))]
+            {
+                let found = self.mails.get(&(id.to_owned(), kind.to_owned())).copied().unwrap_or(0);
+                if found != wanted {
+                    problems.push(format!("order {id}: {found} mails of kind {kind}, expected {wanted}"));
+                }
+            }
+        }
+        let known: BTreeSet<&str> = self.orders.iter().filter_map(|order| order["orderId"].as_str()).collect();
+        for (order, kind) in self.mails.keys().filter(|(order, _)| !known.contains(order.as_str())) {
+            problems.push(format!("a mail of kind {kind} about order {order}, which does not exist"));
+        }
+    }
+
+    fn check_view(&self, problems: &mut Vec<String>) {
+        for order in &self.orders {
+            let id = order["orderId"].as_str().unwrap_or_default();
+            let told = self.statuses.get(id).map_or("draft", String::as_str);
+            if order["currentStatus"] != told {
+                problems.push(format!("order {id}: the view says {}, its events {told}", order["currentStatus"]));
+            }
+        }
+        let shown: BTreeSet<&str> = self.orders.iter().filter_map(|order| order["orderId"].as_str()).collect();
+        for id in self.statuses.keys().filter(|id| !shown.contains(id.as_str())) {
+            problems.push(format!("order {id} has events and is not in the view"));
+        }
+    }
+
+    /// Orders that were placed and not cancelled.
+    fn standing(&self) -> impl Iterator<Item = &Value> {
+        self.orders.iter().filter(|order| {
+            ["confirmed", "shipped", "delivered"].iter().any(|status| order["currentStatus"] == *status)
+        })
+    }
+}
+
+/// Reads once with the log's end as position, so that the list after it has seen everything.
+async fn wait_for_view(shop: &Shop, end: &Value) -> anyhow::Result<()> {
+    use madrigal_core::{LogEpoch, LogName, Position, PositionToken};
+    let log = LogName::parse("order").ok_or_else(|| anyhow::anyhow!("the log's name is invalid"))?;
+    let epoch: uuid::Uuid = end["epoch"].as_str().unwrap_or_default().parse()?;
+    let position = Position(end["end"].as_u64().unwrap_or(0));
+    let token = PositionToken::of(log, LogEpoch::from_uuid(epoch), position);
+    let request =
+        shop.request(reqwest::Method::GET, "/v1/orders?limit=1").header("Madrigal-Position", token.to_string());
+    shop.send(request).await?.ok()?;
+    Ok(())
+}
