@@ -80,7 +80,7 @@ impl Aggregate for Order {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
     let host = Host::system();
     let dir = std::env::temp_dir().join(format!("madrigal-orders-{}", host.uuid_v7()));
     let log = LogName::parse("orders").ok_or("a log's name has letters")?;

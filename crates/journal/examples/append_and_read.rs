@@ -10,7 +10,7 @@ use madrigal_core::{Host, Position, tasks};
 use madrigal_journal::{Batch, Journal, JournalOptions};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
     let host = Host::system();
     let dir = std::env::temp_dir().join(format!("madrigal-journal-{}", host.uuid_v7()));
     let (journal, recovery) = Journal::open(&dir, JournalOptions::default(), &host)?;

@@ -3,6 +3,13 @@
 
 mod aggregates;
 mod index;
+#[path = "../../examples/orders.rs"]
+mod orders;
+
+#[test]
+fn the_example_runs() {
+    orders::main().unwrap();
+}
 
 mod journal_suite {
     use std::sync::Arc;

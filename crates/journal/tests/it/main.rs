@@ -1,8 +1,15 @@
 //! The journal's tests: what it promises, and what a crash or a fault leaves.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../../examples/append_and_read.rs"]
+mod append_and_read;
 mod crash;
 mod faults;
 mod faulty_disk;
 mod kill;
 mod log;
+
+#[test]
+fn the_example_runs() {
+    append_and_read::main().unwrap();
+}
