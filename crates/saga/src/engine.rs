@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use madrigal_core::tasks::{self, Instant, StopSignal};
-use madrigal_core::{CallContext, Fault, FaultRetry, Fingerprint, Host, PersonId, RecordedEvent};
+use madrigal_core::{Fault, FaultRetry, Host, RecordedEvent};
 use madrigal_event_store::{DynEventStore, StreamRead};
-use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::definition::SagaDefinition;
@@ -21,98 +20,20 @@ use crate::story::SagaStory;
 pub(crate) mod gate;
 pub(crate) mod live;
 pub mod operate;
+pub mod options;
 mod recovery;
 mod runner;
+pub mod start;
 
 use gate::Gate;
 use live::{Entered, Live, Lives, Message, PostError, Published, Stage};
 use operate::{OperateError, Verb};
+use options::SagaOptions;
 use runner::Origin;
+use start::{StartError, StartSaga, Started};
 
 /// The most sagas that are kept as set aside; the directory shows further ones too.
 const MAX_PARKED: usize = 10_000;
-
-/// How an engine behaves. Every bound that is not a definition's is here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SagaOptions {
-    /// Whether this engine is the only one on its store: then open sagas that do not run here are taken up at once. Otherwise only
-    /// after [`SagaOptions::takeover_after`] without progress. Default true.
-    pub exclusive: bool,
-    /// How long a saga of another runner may be silent before it is taken over. Default 2 min.
-    pub takeover_after: Duration,
-    /// How often open sagas are looked for. Default 1 min.
-    pub recover_every: Duration,
-    /// The most sagas taken up per second. Default 1,000.
-    pub resume_per_second: u32,
-    /// The most sagas in memory; beyond them starts are refused. From half of it on, sagas that have answered their callers and
-    /// only wait for a participant that is down leave the memory until there is room. Default 20,000, some 5 KB each.
-    pub max_live: usize,
-    /// How many ended sagas are kept in memory for those who ask soon. Default 1,024.
-    pub keep_ended: usize,
-    /// How often a stuck undo is tried again, ± 20 %. Default 15 min.
-    pub stuck_retry: Duration,
-    /// How long the recovery waits for the directory at start. Default 1 min.
-    pub directory_wait: Duration,
-    /// How long [`SagaEngine::run`] lets sagas come to their end when it is stopped. Default 10 s.
-    pub drain: Duration,
-}
-
-impl Default for SagaOptions {
-    fn default() -> Self {
-        Self {
-            exclusive: true,
-            takeover_after: Duration::from_mins(2),
-            recover_every: Duration::from_mins(1),
-            resume_per_second: 1_000,
-            max_live: 20_000,
-            keep_ended: 1_024,
-            stuck_retry: Duration::from_mins(15),
-            directory_wait: Duration::from_mins(1),
-            drain: Duration::from_secs(10),
-        }
-    }
-}
-
-/// A request to start a saga.
-#[derive(Debug, Clone)]
-pub struct StartSaga<'a> {
-    /// The saga's id, derived from the request.
-    pub id: SagaId,
-    /// The definition's name; the highest version that the engine knows is used.
-    pub definition: &'a str,
-    /// What the actions need. Kept in the log: personal data must be sealed in it.
-    pub input: Value,
-    /// The fingerprint of the request: a repeated start must have the same.
-    pub fingerprint: Fingerprint,
-    /// On whose behalf.
-    pub owner: Option<PersonId>,
-    /// Correlation, caller and trace; the deadline is not used.
-    pub call: CallContext,
-}
-
-/// A saga that is durable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Started {
-    /// The saga.
-    pub id: SagaId,
-    /// Whether an earlier request with the same id and fingerprint started it.
-    pub already: bool,
-}
-
-/// Why a saga was not started.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The id belongs to a request with another fingerprint.
-    #[error("this key belongs to another request")]
-    OtherRequest,
-    /// The engine is stopping and admits no new sagas. Nothing was written.
-    #[error("the service is stopping; try again elsewhere or later")]
-    Draining,
-    /// The store broke, the definition is not known or too many sagas are under way; the fault says whether the start may have
-    /// had its effect. Repeating it with the same id is always safe.
-    #[error(transparent)]
-    Fault(#[from] Fault),
-}
 
 /// Runs sagas on an event store; cheap to clone.
 #[derive(Clone)]

@@ -25,8 +25,10 @@ pub use action::{Action, LocalAction, LocalDecision, Outputs, StepContext, StepO
 pub use definition::{DefinitionBuilder, DefinitionError, SagaDefinition, StepKind, StepLimits};
 pub use directory::view::{SagaSummaries, ViewDirectory};
 pub use directory::{MemoryDirectory, SagaDirectory, SagaFilter, SagaPage, SagaSummary};
+pub use engine::SagaEngine;
 pub use engine::operate::{OperateError, Verb};
-pub use engine::{SagaEngine, SagaOptions, StartError, StartSaga, Started};
+pub use engine::options::SagaOptions;
+pub use engine::start::{StartError, StartSaga, Started};
 pub use id::SagaId;
 pub use progress::SagaProgress;
 pub use state::{CompensationCause, SagaState};

@@ -21,7 +21,9 @@ use serde_json::Value;
 use crate::action::{StepContext, StepOutcome};
 use crate::definition::{SagaDefinition, StepKind, Work};
 use crate::directory::MemoryDirectory;
-use crate::engine::{SagaEngine, SagaOptions, StartSaga};
+use crate::engine::SagaEngine;
+use crate::engine::options::SagaOptions;
+use crate::engine::start::StartSaga;
 use crate::id::SagaId;
 use crate::state::SagaState;
 
