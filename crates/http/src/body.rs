@@ -6,7 +6,7 @@ use axum::body::Body as Raw;
 use axum::extract::{FromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http_body_util::BodyExt;
 use madrigal_core::{Fingerprint, tasks};
 use serde::de::DeserializeOwned;
@@ -188,11 +188,29 @@ pub async fn read_within(request: Request, most: usize, limit: Duration) -> Resu
     let (parts, body) = request.into_parts();
     let announced = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|announced| announced > most as u64) {
+        // A client that asked first reads the answer before it sends anything; every other one is sending already.
+        if !parts.headers.contains_key(EXPECT) {
+            tasks::within(limit, drain(body)).await;
+        }
         return Err(problem::body_too_large(most));
     }
     match tasks::within(limit, collect(body, most)).await {
         Some(collected) => collected.map(|bytes| (bytes, parts.headers)),
         None => Err(problem::body_too_slow(limit)),
+    }
+}
+
+/// How much of a body that is too large is read and dropped, so that its sender comes to reading the answer.
+const DRAINED_BYTES: usize = 64 << 20;
+
+/// Closing a connection with unread data resets it, and the sender loses the answer that says why.
+async fn drain(mut body: Raw) {
+    let mut dropped = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        dropped += frame.data_ref().map_or(0, Bytes::len);
+        if dropped > DRAINED_BYTES {
+            return;
+        }
     }
 }
 
@@ -211,6 +229,7 @@ async fn collect(mut body: Raw, most: usize) -> Result<Bytes, Problem> {
         let Ok(data) = frame.into_data() else { continue };
         length += data.len();
         if length > most {
+            drain(body).await;
             return Err(problem::body_too_large(most));
         }
         match first.take() {
