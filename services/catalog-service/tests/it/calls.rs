@@ -84,13 +84,16 @@ async fn malformed_calls_are_mistakes_that_no_retry_mends() {
     }
 }
 
-/// Answers what the test says.
+/// Answers what the test says; about one saga it cannot.
 struct Orders(Mutex<SagaStanding>);
 
 #[async_trait]
 impl Answer<GetSagaStanding> for Orders {
-    async fn answer(&self, _: CallContext, _: GetSagaStanding) -> Result<SagaStanding, Fault> {
-        Ok(*self.0.lock().unwrap())
+    async fn answer(&self, _: CallContext, call: GetSagaStanding) -> Result<SagaStanding, Fault> {
+        match call.saga_id.as_str() {
+            "s0" => Err(Fault::permanent("test", "read", "unreadable")),
+            _ => Ok(*self.0.lock().unwrap()),
+        }
     }
 }
 
@@ -101,7 +104,7 @@ async fn an_old_reservation_is_released_only_when_its_saga_is_over() {
     let neighbours = CatalogNeighbours { orders: Some(Neighbour::in_process(calls)) };
     let shop = Shop::with(neighbours, Duration::ZERO).await;
     shop.create("tea", 500, 9).await;
-    for saga in ["s1", "s2"] {
+    for saga in ["s0", "s1", "s2"] {
         let made = shop.call(reserve(saga, &[("tea", 3)])).await;
         let Reservation::Reserved { position, .. } = made else { panic!("{made:?}") };
         for control in shop.service.projections() {
@@ -117,7 +120,7 @@ async fn an_old_reservation_is_released_only_when_its_saga_is_over() {
     }
     *orders.0.lock().unwrap() = SagaStanding::Undone;
     assert_eq!(shop.service.expiry().round().await.unwrap(), 2);
-    assert!(matches!(shop.call(reserve("s3", &[("tea", 9)])).await, Reservation::Reserved { .. }));
+    assert!(matches!(shop.call(reserve("s3", &[("tea", 6)])).await, Reservation::Reserved { .. }));
     let late = shop.call(ConfirmReservation { saga_id: "s1".into() }).await;
     assert!(matches!(late, Confirmation::AfterRelease { .. }));
 }
