@@ -33,8 +33,13 @@ pub(super) async fn up(settings: &Settings, up: Up) -> anyhow::Result<()> {
     if up.demo {
         let token = demo::token(&data)?;
         let shop = Shop::at(&url, Some(token.clone()))?;
-        demo::fill(&shop).await.context("the demo shop could not be filled")?;
-        output::message(&demo::hints(&url, &config, &token));
+        tokio::select! {
+            () = stop.cancelled() => {}
+            filled = demo::fill(&shop) => {
+                filled.context("the demo shop could not be filled")?;
+                output::message(&demo::hints(&url, &config, &token));
+            }
+        }
     }
     server.await.context("the server broke")?;
     background.ended().await;
