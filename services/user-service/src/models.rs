@@ -5,7 +5,7 @@ mod fields;
 mod user;
 
 pub use event::UserEvent;
-pub use fields::{Email, InvalidField, Profile, ProfilePatch, Username};
+pub use fields::{Email, InvalidField, Profile, ProfilePatch, ProfileValue, Username};
 pub use user::User;
 
 pub(crate) use user::stored_time;

@@ -7,7 +7,7 @@ use madrigal_http::FieldError;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::models::{Email, InvalidField, Profile, ProfilePatch, Username};
+use crate::models::{Email, InvalidField, Profile, ProfilePatch, ProfileValue, Username};
 
 /// A user who wants to be.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -22,10 +22,10 @@ pub(super) struct NewUser {
     /// At least ten characters.
     #[schema(value_type = String, format = Password, min_length = 10, max_length = 256)]
     pub(super) password: Secret<String>,
-    /// `firstName`, `lastName`, `avatar`, and up to 32 texts in all.
+    /// `firstName`, `lastName`, `avatar` (texts), and up to 32 texts, flags and whole numbers in all.
     #[serde(default)]
     #[schema(required = false, example = json!({"firstName": "Anna", "lastName": "Rossi"}))]
-    pub(super) profile: BTreeMap<String, String>,
+    pub(super) profile: BTreeMap<String, ProfileValue>,
     /// When the user registered in the shop that an operator imports from; refused from anybody else.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -46,8 +46,8 @@ pub(super) struct UserPatch {
     pub(super) username: Option<String>,
     /// Fields to set; null removes one.
     #[serde(default)]
-    #[schema(required = false, example = json!({"lastName": "Bianchi", "avatar": null}))]
-    pub(super) profile: BTreeMap<String, Option<String>>,
+    #[schema(value_type = Object, required = false, example = json!({"lastName": "Bianchi", "avatar": null}))]
+    pub(super) profile: BTreeMap<String, Option<ProfileValue>>,
 }
 
 /// A log-in.
@@ -122,13 +122,13 @@ pub(super) fn checked_fields(
 }
 
 /// The profile, or nothing and what is wrong with it.
-pub(super) fn checked_profile(fields: BTreeMap<String, String>, wrong: &mut Vec<FieldError>) -> Option<Profile> {
+pub(super) fn checked_profile(fields: BTreeMap<String, ProfileValue>, wrong: &mut Vec<FieldError>) -> Option<Profile> {
     Profile::parse(fields).map_err(|errors| wrong.extend(errors.into_iter().map(field_error))).ok()
 }
 
 /// The patch of a profile, or nothing and what is wrong with what it sets.
 pub(super) fn checked_profile_patch(
-    fields: BTreeMap<String, Option<String>>,
+    fields: BTreeMap<String, Option<ProfileValue>>,
     wrong: &mut Vec<FieldError>,
 ) -> ProfilePatch {
     let sets = fields.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect();

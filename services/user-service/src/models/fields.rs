@@ -108,29 +108,59 @@ impl Username {
     }
 }
 
-/// What a user says about herself: texts by name.
+/// A value in a profile: a text, true or false, or a whole number.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum ProfileValue {
+    /// A text.
+    Text(String),
+    /// True or false.
+    Flag(bool),
+    /// A whole number.
+    Number(i64),
+}
+
+impl ProfileValue {
+    /// The value, if it is a text.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Flag(_) | Self::Number(_) => None,
+        }
+    }
+}
+
+impl From<&str> for ProfileValue {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+/// What a user says about herself: values by name. `firstName`, `lastName` and `avatar` are texts.
 ///
-/// At most [`Profile::MAX_FIELDS`] fields, each named by 1 to 64 ASCII letters, digits and underscores, each value at most
+/// At most [`Profile::MAX_FIELDS`] fields, each named by 1 to 64 ASCII letters, digits and underscores, each text at most
 /// [`Profile::MAX_CHARS`] characters without control characters.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Profile(BTreeMap<String, String>);
+pub struct Profile(BTreeMap<String, ProfileValue>);
 
-/// A change of a profile, as in a JSON merge patch (RFC 7396): a text sets a field, null removes it.
+/// A change of a profile, as in a JSON merge patch (RFC 7396): a value sets a field, null removes it.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct ProfilePatch(pub BTreeMap<String, Option<String>>);
+pub struct ProfilePatch(pub BTreeMap<String, Option<ProfileValue>>);
 
 impl Profile {
     /// The most fields.
     pub const MAX_FIELDS: usize = 32;
-    /// The longest value, in characters.
+    /// The fields that are texts.
+    pub const TEXTS: [&str; 3] = ["firstName", "lastName", "avatar"];
+    /// The longest text, in characters.
     pub const MAX_CHARS: usize = 1_000;
 
     /// The profile with these fields.
     ///
     /// # Errors
     /// Every rule that is broken, with its place.
-    pub fn parse(fields: BTreeMap<String, String>) -> Result<Self, Vec<InvalidField>> {
+    pub fn parse(fields: BTreeMap<String, ProfileValue>) -> Result<Self, Vec<InvalidField>> {
         let mut broken = Vec::new();
         if fields.len() > Self::MAX_FIELDS {
             broken.push(InvalidField::new("/profile", "a profile has at most 32 fields"));
@@ -143,6 +173,12 @@ impl Profile {
                 let rule = "a field of a profile is named by 1 to 64 ASCII letters, digits and underscores";
                 broken.push(InvalidField::new(pointer(), rule));
             }
+            let Some(value) = value.as_text() else {
+                if Self::TEXTS.contains(&name.as_str()) {
+                    broken.push(InvalidField::new(pointer(), "a text"));
+                }
+                continue;
+            };
             if value.chars().count() > Self::MAX_CHARS {
                 broken.push(InvalidField::new(pointer(), "at most 1000 characters"));
             }
@@ -170,7 +206,7 @@ impl Profile {
 
     /// The field's text.
     pub fn get(&self, field: &str) -> Option<&str> {
-        self.0.get(field).map(String::as_str)
+        self.0.get(field).and_then(ProfileValue::as_text)
     }
 }
 
@@ -184,7 +220,7 @@ macro_rules! debug_without_its_value {
         }
     )*};
 }
-debug_without_its_value!(Email, Username, Profile, ProfilePatch);
+debug_without_its_value!(Email, Username, Profile, ProfilePatch, ProfileValue);
 
 #[cfg(test)]
 mod tests {
@@ -238,14 +274,25 @@ mod tests {
     #[test]
     fn a_patch_sets_and_removes_and_the_result_follows_the_rules() {
         let profile = Profile::parse([("firstName", "Anna"), ("city", "Roma")].map(owned).into()).unwrap();
-        let patch = ProfilePatch([("city".to_owned(), None), ("lastName".to_owned(), Some("Rossi".to_owned()))].into());
+        let patch = ProfilePatch([("city".to_owned(), None), ("lastName".to_owned(), Some("Rossi".into()))].into());
         let patched = profile.patched(&patch).unwrap();
         assert_eq!(patched, Profile([("firstName", "Anna"), ("lastName", "Rossi")].map(owned).into()));
-        let many = (0..32).map(|i| (format!("f{i}"), Some(String::new()))).collect();
+        let many = (0..32).map(|i| (format!("f{i}"), Some("".into()))).collect();
         assert_eq!(profile.patched(&ProfilePatch(many)).unwrap_err()[0].pointer, "/profile");
-        let bell = ProfilePatch([("a/b".to_owned(), Some("\u{7}".to_owned()))].into());
+        let bell = ProfilePatch([("a/b".to_owned(), Some("\u{7}".into()))].into());
         let broken: Vec<String> = profile.patched(&bell).unwrap_err().into_iter().map(|field| field.pointer).collect();
         assert_eq!(broken, ["/profile/a~1b", "/profile/a~1b"]);
+    }
+
+    #[test]
+    fn a_profile_takes_flags_and_whole_numbers_but_names_are_texts() {
+        let profile: BTreeMap<String, ProfileValue> =
+            serde_json::from_str(r#"{"synthetic":true,"counter":-7,"firstName":"Anna"}"#).unwrap();
+        let profile = Profile::parse(profile).unwrap();
+        assert_eq!(serde_json::to_string(&profile).unwrap(), r#"{"counter":-7,"firstName":"Anna","synthetic":true}"#);
+        let wrong = serde_json::from_str(r#"{"firstName":7}"#).unwrap();
+        assert_eq!(Profile::parse(wrong).unwrap_err()[0].pointer, "/profile/firstName");
+        assert!(serde_json::from_str::<ProfileValue>("1.5").is_err(), "fractions differ between engines");
     }
 
     #[test]
@@ -254,7 +301,7 @@ mod tests {
         assert_eq!(format!("{email:?}"), "Email(***)");
     }
 
-    fn owned((name, value): (&str, &str)) -> (String, String) {
-        (name.to_owned(), value.to_owned())
+    fn owned((name, value): (&str, &str)) -> (String, ProfileValue) {
+        (name.to_owned(), value.into())
     }
 }
