@@ -1,6 +1,7 @@
 //! The binary as its users meet it: its commands, its processes, and what is left of them after `kill -9`.
 
 mod commands;
+mod imports;
 mod kills;
 mod load;
 mod process;
