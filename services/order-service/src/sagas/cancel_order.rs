@@ -34,12 +34,31 @@ pub const CANCEL: &str = "cancel-order";
 pub struct CancelOrder {
     /// The order.
     pub order_id: String,
-    /// The saga that placed it; `None` for a draft that was never placed.
+    /// The saga that had placed it when the cancellation was asked for. A draft may be placed after that: what counts is
+    /// what the pivot found.
     pub placed_by: Option<String>,
     /// In the caller's words.
     pub reason: String,
     /// Name, e-mail, address.
     pub customer: Sealed<Customer>,
+}
+
+/// What the pivot leaves.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Cancelled {
+    order_id: String,
+    /// The saga that placed the order which was cancelled; `None` for a draft that was never placed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    placed_by: Option<String>,
+}
+
+/// The saga whose stock and money go back: the one that the pivot found, and where it recorded none, the one that was
+/// known before.
+fn placed_by(step: &StepContext) -> Result<Option<String>, String> {
+    let input: CancelOrder = step::input(step)?;
+    let found = step.outputs.decode::<Cancelled>(CANCEL).and_then(|cancelled| cancelled.placed_by);
+    Ok(found.or(input.placed_by))
 }
 
 /// The saga as it is declared.
@@ -98,7 +117,8 @@ impl AppendCancellation {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| error.to_string())?;
         let append = StreamAppend { stream, expected: ExpectedVersion::Exact(order.version), events };
-        Ok(LocalDecision::Commit { appends: vec![append], output: json!({ "orderId": input.order_id }) })
+        let cancelled = Cancelled { order_id: input.order_id, placed_by: order.saga_id };
+        Ok(LocalDecision::Commit { appends: vec![append], output: step::output(&cancelled) })
     }
 }
 
@@ -107,11 +127,11 @@ struct ReturnGoods(OrderNeighbours);
 #[async_trait]
 impl Action for ReturnGoods {
     async fn run(&self, step: &StepContext) -> StepOutcome {
-        let input: CancelOrder = match step::input(step) {
-            Ok(input) => input,
+        let saga_id = match placed_by(step) {
+            Ok(Some(saga_id)) => saga_id,
+            Ok(None) => return nothing_to_do(),
             Err(detail) => return step::unreadable(detail),
         };
-        let Some(saga_id) = input.placed_by else { return nothing_to_do() };
         match self.0.catalog.call(&step.call, ReturnStock { saga_id }).await {
             Ok(undone) => StepOutcome::Done {
                 output: json!({ "nothingToUndo": undone.nothing_to_undo }),
@@ -127,11 +147,11 @@ struct GiveMoneyBack(OrderNeighbours);
 #[async_trait]
 impl Action for GiveMoneyBack {
     async fn run(&self, step: &StepContext) -> StepOutcome {
-        let input: CancelOrder = match step::input(step) {
-            Ok(input) => input,
+        let saga_id = match placed_by(step) {
+            Ok(Some(saga_id)) => saga_id,
+            Ok(None) => return nothing_to_do(),
             Err(detail) => return step::unreadable(detail),
         };
-        let Some(saga_id) = input.placed_by else { return nothing_to_do() };
         match self.0.payments.call(&step.call, RefundPayment { saga_id }).await {
             Ok(undone) => StepOutcome::Done {
                 output: json!({ "nothingToUndo": undone.nothing_to_undo }),
@@ -155,15 +175,18 @@ struct SendCancellation {
 #[async_trait]
 impl Action for SendCancellation {
     async fn run(&self, step: &StepContext) -> StepOutcome {
-        let input: CancelOrder = match step::input(step) {
-            Ok(input) => input,
-            Err(detail) => return step::unreadable(detail),
+        let (input, placed_by) = match (step::input::<CancelOrder>(step), placed_by(step)) {
+            (Ok(input), Ok(placed_by)) => (input, placed_by),
+            (Err(detail), _) | (_, Err(detail)) => return step::unreadable(detail),
         };
         let mailer = Mailer { neighbours: &self.neighbours, keys: &self.keys, host: &self.host };
         mailer
             .send(step, &input.order_id, MailKind::OrderCancellation, &input.customer, |customer| {
-                mails::cancellation(&input.order_id, customer, input.placed_by.is_some())
+                mails::cancellation(&input.order_id, customer, placed_by.is_some())
             })
             .await
     }
 }
+
+#[cfg(test)]
+mod tests;
