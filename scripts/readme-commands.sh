@@ -7,7 +7,8 @@ root=$PWD
 work=$(mktemp -d)
 shop=
 stop() {
-  if [ -n "$shop" ]; then kill "$shop" 2>/dev/null || true; wait "$shop" 2>/dev/null || true; fi
+  # The whole group: the shell, cargo and the shop.
+  if [ -n "$shop" ]; then kill -TERM -- "-$shop" 2>/dev/null || true; wait "$shop" 2>/dev/null || true; fi
   rm -rf "$work"
 }
 trap stop EXIT
@@ -31,7 +32,7 @@ for block in "$work"/block-*.sh; do
   if grep -q 'scripts/test.sh' "$block"; then
     continue
   elif grep -q -- 'up --demo' "$block"; then
-    bash -euo pipefail "$block" > "$work/shop.log" 2>&1 &
+    setsid bash -euo pipefail "$block" > "$work/shop.log" 2>&1 &
     shop=$!
     ready=
     for _ in $(seq 1 600); do
@@ -40,8 +41,6 @@ for block in "$work"/block-*.sh; do
       sleep 0.1
     done
     [ -n "$ready" ] || { cat "$work/shop.log" >&2; echo "readme-commands.sh: the shop did not start" >&2; exit 1; }
-    # The process to stop is the shop, not the shell or cargo around it.
-    shop=$(pgrep -n -f "madrigal up --demo" || echo "$shop")
   else
     bash -euo pipefail "$block"
   fi

@@ -1,4 +1,5 @@
 //! The whole shop over HTTP, on embedded engines: what a customer, an operator and an attacker would see.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
 mod cancelling;
