@@ -86,13 +86,23 @@ impl Gate {
             if let Some(permit) = self.try_enter() {
                 return permit;
             }
-            let until = self.narrow().not_before;
-            match until {
-                Some(moment) => {
-                    let _ = tasks::within(moment.saturating_duration_since(tasks::instant()), rung).await;
+            match self.until_next() {
+                Some(wait) => {
+                    let _ = tasks::within(wait, rung).await;
                 }
                 None => rung.await,
             }
+        }
+    }
+
+    /// How long until there may be a permit; `None` where only the end of an attempt under way, which rings, can make one.
+    fn until_next(&self) -> Option<Duration> {
+        let narrow = self.narrow();
+        let wait = narrow.not_before.map(|moment| moment.saturating_duration_since(tasks::instant()));
+        match wait {
+            Some(wait) if !wait.is_zero() => Some(wait),
+            _ if narrow.under_way >= narrow.allowed => None,
+            _ => Some(Duration::ZERO),
         }
     }
 
@@ -190,5 +200,31 @@ mod tests {
             answers += 1;
         }
         assert!(answers < 16, "each answer doubles what is let through: {answers}");
+    }
+
+    /// Counts how often a future asks to be polled again.
+    #[derive(Default)]
+    struct Wakes(AtomicU32);
+
+    impl futures::task::ArcWake for Wakes {
+        fn wake_by_ref(wakes: &Arc<Self>) {
+            wakes.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_the_probes_answers_sleeps() {
+        let gate = Arc::new(Gate::new(Host::seeded(1)));
+        for _ in 0..THRESHOLD {
+            gate.try_enter().unwrap().settle(false);
+        }
+        let _probes = (gate.enter().await, gate.enter().await);
+        tasks::sleep(BETWEEN_PROBES.1).await;
+        let wakes = Arc::new(Wakes::default());
+        let waker = futures::task::waker(Arc::clone(&wakes));
+        let mut third = std::pin::pin!(gate.enter());
+        assert!(third.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+        tasks::sleep(BETWEEN_PROBES.1).await;
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 0, "only a probe's end is worth waking up for");
     }
 }
