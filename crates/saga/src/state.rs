@@ -133,6 +133,8 @@ pub(crate) enum Backward {
 pub(crate) struct StepState {
     pub(crate) name: Arc<str>,
     pub(crate) forward: Forward,
+    /// Whether an attempt was made of which nobody knows what came of it: it may still be on its way.
+    pub(crate) in_doubt: bool,
     pub(crate) attempt: u32,
     pub(crate) backward: Backward,
     pub(crate) undo_attempt: u32,
@@ -220,6 +222,7 @@ impl Folded {
             Record::SagaStarted(_) => {}
             Record::StepIntended(intended) => {
                 let step = self.step(&intended.step);
+                step.in_doubt |= matches!(step.forward, Forward::Intended | Forward::Unknown);
                 step.forward = Forward::Intended;
                 step.attempt = intended.attempt;
             }
@@ -316,6 +319,13 @@ impl Folded {
 
 impl StepState {
     fn new(name: &Arc<str>) -> Self {
-        Self { name: Arc::clone(name), forward: Forward::Idle, attempt: 0, backward: Backward::Idle, undo_attempt: 0 }
+        Self {
+            name: Arc::clone(name),
+            forward: Forward::Idle,
+            in_doubt: false,
+            attempt: 0,
+            backward: Backward::Idle,
+            undo_attempt: 0,
+        }
     }
 }

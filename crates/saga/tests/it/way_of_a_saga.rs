@@ -65,6 +65,17 @@ async fn a_failure_undoes_its_own_step_too_in_reverse_order() {
 }
 
 #[tokio::test]
+async fn a_rejection_after_an_unknown_attempt_does_not_skip_the_undo() {
+    let shop = Shop::new();
+    shop.stock.answers([StepOutcome::unknown("lost"), StepOutcome::Rejected { reason: json!("out of stock") }]);
+    let id = shop.start("a").await;
+    let refused = shop.engine.outcome(&id, LONG).await.unwrap();
+    assert_eq!(refused, SagaProgress::Refused { step: "reserve".into(), reason: Arc::new(json!("out of stock")) });
+    assert_eq!(shop.engine.settled(&id, LONG).await.unwrap(), Some(SagaState::Compensated));
+    assert_eq!(shop.happened(), ["run:reserve", "run:reserve", "undo:reserve"], "the lost attempt may come late");
+}
+
+#[tokio::test]
 async fn an_unknown_outcome_is_settled_by_repeating() {
     let shop = Shop::new();
     shop.payment.answers([StepOutcome::unknown("lost"), StepOutcome::unknown("lost again")]);

@@ -45,10 +45,15 @@ impl Runner {
         true
     }
 
-    /// Whether the step may have an effect that is not undone yet. Only a rejection is certain to have none.
+    /// Whether the step may have an effect that is not undone yet. Only a rejection is certain to have none, and only if no earlier
+    /// attempt may still be on its way: what was refused to one can be granted to the other.
     pub(super) fn needs_undo(&self, step: usize) -> bool {
         let state = &self.state.steps[step];
-        let effect = !matches!(state.forward, Forward::Idle | Forward::Rejected);
+        let effect = match state.forward {
+            Forward::Idle => false,
+            Forward::Rejected => state.in_doubt,
+            Forward::Intended | Forward::Unknown | Forward::Failed | Forward::Done => true,
+        };
         let compensatable = self.known.definition.graph()[step].kind == StepKind::Compensatable;
         compensatable && effect && state.backward != Backward::Done
     }
