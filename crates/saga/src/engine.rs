@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use madrigal_core::tasks::{self, Instant, StopSignal};
-use madrigal_core::{Fault, FaultRetry, Host, RecordedEvent};
+use madrigal_core::{Fault, FaultRetry, Fingerprint, Host, RecordedEvent};
 use madrigal_event_store::{DynEventStore, StreamRead};
 use tokio::sync::oneshot;
 
@@ -148,6 +148,34 @@ impl SagaEngine {
             }
         }
         Err(Fault::unknown("saga", "start", "the saga kept changing hands").into())
+    }
+
+    /// Whether the same request started this saga before. Starts nothing, whatever becomes of a start that is under way; waits for
+    /// that one's first records.
+    ///
+    /// # Errors
+    /// [`StartError::OtherRequest`], or a fault: the start under way failed, or the saga cannot be read.
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    pub async fn attach(&self, id: &SagaId, fingerprint: &Fingerprint) -> Result<bool, StartError> {
+        let mut known = None;
+        if let Some(live) = self.shared.lives.get(*id) {
+            let begun = live.begun().await;
+            if let Stage::Failed(fault) = begun.stage {
+                return Err(fault.fault().into());
+            }
+            known = begun.fingerprint;
+        }
+        if known.is_none() {
+            let Some(found) = self.shared.look(id).await? else { return Ok(false) };
+            known = found.fingerprint;
+        }
+        match known {
+            Some(known) if *known == *fingerprint.as_str() => Ok(true),
+            Some(_) => Err(StartError::OtherRequest),
+            None => Err(Fault::unknown("saga", "attach", "the saga's records cannot be read").into()),
+        }
     }
 
     /// Waits until the saga is decided, at most `wait`: returns as soon as the pivot or the refusal is durable.

@@ -1,6 +1,7 @@
 //! The engine's rules: on the in-memory event store, and its suite on both event stores.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod attaching;
 mod definitions;
 mod directory;
 mod every_node;

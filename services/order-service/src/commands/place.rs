@@ -1,7 +1,6 @@
 //! Placing orders: everything that can be checked is checked, then one append starts the saga.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
 use madrigal_contracts::catalog::{ProductQuantity, Quote, QuoteProducts};
 use madrigal_contracts::user::{Buyer, GetBuyer};
@@ -10,7 +9,7 @@ use madrigal_core::{
     StreamVersion,
 };
 use madrigal_event_store::{AppendError, DynEventStore, StreamRead};
-use madrigal_saga::{SagaEngine, SagaId, SagaProgress, StartError, StartSaga};
+use madrigal_saga::{SagaEngine, SagaId, StartError, StartSaga};
 use serde_json::{Map, Value};
 
 use super::load_order;
@@ -101,7 +100,7 @@ impl Placements {
         context: &CallContext,
     ) -> Result<SagaId, PlaceError> {
         let saga_id = SagaId::derive(caller, "place-order", key);
-        if self.attached(&saga_id, &fingerprint, context).await? {
+        if self.engine.attach(&saga_id, &fingerprint).await.map_err(start_error)? {
             return Ok(saga_id);
         }
         let buyer = self.buyer(request.user_id, context).await?;
@@ -135,7 +134,7 @@ impl Placements {
         context: &CallContext,
     ) -> Result<SagaId, PlaceError> {
         let saga_id = SagaId::derive(caller, &format!("place-draft {}", request.order_id), key);
-        if self.attached(&saga_id, &fingerprint, context).await? {
+        if self.engine.attach(&saga_id, &fingerprint).await.map_err(start_error)? {
             return Ok(saga_id);
         }
         let stream = order_stream(&request.order_id)?;
@@ -228,27 +227,6 @@ impl Placements {
     pub async fn priced_line(&self, line: ProductQuantity, context: &CallContext) -> Result<OrderItem, PlaceError> {
         let mut priced = self.priced(&[line], None, context).await?;
         priced.items.pop().ok_or_else(|| PlaceError::Lines(vec![(0, "there is no such product".to_owned())]))
-    }
-
-    async fn attached(
-        &self,
-        id: &SagaId,
-        fingerprint: &Fingerprint,
-        context: &CallContext,
-    ) -> Result<bool, PlaceError> {
-        if self.engine.outcome(id, Duration::ZERO).await? == SagaProgress::Unknown {
-            return Ok(false);
-        }
-        let attach = StartSaga {
-            id: *id,
-            definition: PLACE_ORDER,
-            input: Value::Null,
-            fingerprint: fingerprint.clone(),
-            owner: None,
-            call: context.clone(),
-        };
-        self.engine.start(attach).await.map_err(start_error)?;
-        Ok(true)
     }
 
     async fn start(

@@ -55,7 +55,7 @@ fn history(customer: &Sealed<Customer>) -> (Vec<OrderEvent>, Vec<OrderEvent>) {
         customer: customer.clone(),
         items: items.clone(),
         currency: Currency::EUR,
-        summary: summary.clone(),
+        summary,
         draft: true,
         saga_id: None,
         fingerprint: None,
