@@ -120,6 +120,7 @@ pub(super) fn order_config(config: &Config, data: &DataDir) -> anyhow::Result<Or
     Ok(order)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err, which hands it over")]
 pub(super) fn opened(fault: Fault) -> anyhow::Error {
     anyhow!(fault.chain())
 }

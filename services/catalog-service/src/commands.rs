@@ -1,8 +1,8 @@
 //! Everything that writes: one task, the [`StockDesk`], decides all commands in order and makes them durable in groups.
 //!
 //! * [`command`]: what may be asked, and the answers;
-//! * [`working`]: the state that one group of commands works on, and the events that it gathers;
-//! * [`decide`]: one command against that state;
+//! * `working`: the state that one group of commands works on, and the events that it gathers;
+//! * `decide`: one command against that state;
 //! * [`desk`]: the queue, the task, the group's append;
 //! * [`answers`]: other services' calls; [`expiry`]: what nobody needs any more.
 

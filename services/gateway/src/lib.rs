@@ -8,8 +8,8 @@
 //! Modules in reading order:
 //!
 //! * [`parts`]: what the app hands over; [`router`]: what becomes of it;
-//! * [`table`]: which service answers which path; [`proxy`]: the way to a service in another process;
-//! * [`docs`]: `/openapi.json`, `/docs`, `/docs/problems/{code}`; [`console`]: the first page; [`security`]: the headers of
+//! * `table`: which service answers which path; `proxy`: the way to a service in another process;
+//! * `docs`: `/openapi.json`, `/docs`, `/docs/problems/{code}`; `console`: the first page; `security`: the headers of
 //!   everything that a browser shows.
 
 pub mod parts;

@@ -70,7 +70,7 @@ impl Progress {
             }
         }
         self.lines = number;
-        if number % SAVE_EVERY == 0 {
+        if number.is_multiple_of(SAVE_EVERY) {
             self.save();
         }
         if self.terminal && self.shown.elapsed() >= SHOW_EVERY {
