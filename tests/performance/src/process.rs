@@ -1,0 +1,143 @@
+//! The shop as a process of its own, and what `/proc` says of it.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use madrigal_core::tasks;
+
+/// Ticks of `/proc/PID/stat` in a second: `USER_HZ`, 100 on every Linux that Rust runs on here.
+const TICKS: f64 = 100.0;
+/// How long a shop may take until it is ready.
+const READY: Duration = Duration::from_secs(60);
+
+/// A running `madrigal up`; killed when dropped.
+#[derive(Debug)]
+pub struct ShopProcess {
+    child: Child,
+    address: String,
+    log: PathBuf,
+    ready_after: Duration,
+}
+
+impl ShopProcess {
+    /// Starts `binary` on the directory `data` and waits until `/readyz` answers 200.
+    ///
+    /// # Errors
+    /// Where it does not start or is not ready in a minute.
+    pub async fn start(binary: &Path, data: &Path, arguments: &[&str], ready_line: &str) -> anyhow::Result<Self> {
+        let log = data.with_extension("log");
+        let stderr = File::create(&log)?;
+        let began = tasks::instant();
+        let child = Command::new(binary)
+            .arg("--data")
+            .arg(data)
+            .args(["up", "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .env("MADRIGAL_USER__HASH_MEMORY_KIB", "8")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .with_context(|| format!("{} does not start; build it first", binary.display()))?;
+        let mut shop = Self { child, address: String::new(), log, ready_after: Duration::ZERO };
+        loop {
+            let text = fs::read_to_string(&shop.log)?;
+            if let Some(address) = text.split_once("madrigal is up: http://").and_then(|(_, rest)| rest.split_once('/'))
+                && text.contains(ready_line)
+            {
+                shop.address = address.0.to_owned();
+                break;
+            }
+            if let Some(status) = shop.child.try_wait()? {
+                bail!("the shop ended with {status}:\n{text}");
+            }
+            if began.elapsed() > READY {
+                bail!("the shop is not up after {} s:\n{text}", READY.as_secs());
+            }
+            tasks::sleep(Duration::from_millis(2)).await;
+        }
+        while reqwest::get(format!("{}/readyz", shop.url())).await?.status() != reqwest::StatusCode::OK {
+            if began.elapsed() > READY {
+                bail!("the shop is not ready after {} s", READY.as_secs());
+            }
+            tasks::sleep(Duration::from_millis(2)).await;
+        }
+        shop.ready_after = began.elapsed();
+        Ok(shop)
+    }
+
+    /// Where it listens, as in `127.0.0.1:4711`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Its address as a URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// From the start of the process to the first 200 of `/readyz`.
+    pub const fn ready_after(&self) -> Duration {
+        self.ready_after
+    }
+
+    /// CPU time used so far, user's and kernel's.
+    ///
+    /// # Errors
+    /// Where the process is gone.
+    pub fn cpu(&self) -> anyhow::Result<Duration> {
+        cpu_of(&self.child.id().to_string())
+    }
+
+    /// Resident memory now and at most so far, in bytes.
+    ///
+    /// # Errors
+    /// Where the process is gone.
+    pub fn memory(&self) -> anyhow::Result<(u64, u64)> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kib| kib * 1024)
+        };
+        Ok((field("VmRSS:").context("no VmRSS")?, field("VmHWM:").context("no VmHWM")?))
+    }
+
+    /// The number of its threads.
+    ///
+    /// # Errors
+    /// Where the process is gone.
+    pub fn threads(&self) -> anyhow::Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/task", self.child.id()))?.count())
+    }
+
+    /// The id of the process, for a profiler.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for ShopProcess {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// CPU time that this process used so far.
+///
+/// # Errors
+/// Where `/proc` cannot be read.
+pub fn own_cpu() -> anyhow::Result<Duration> {
+    cpu_of("self")
+}
+
+fn cpu_of(process: &str) -> anyhow::Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name of the process is in parentheses and may hold anything; user and system time are the 12th and 13th after it.
+    let (_, rest) = stat.rsplit_once(')').context("an unknown /proc/PID/stat")?;
+    let ticks: u64 = rest.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Ok(Duration::from_secs_f64(ticks as f64 / TICKS))
+}
