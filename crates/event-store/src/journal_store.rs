@@ -1,6 +1,6 @@
 //! The event store over a journal: durable, embedded, one process.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use crate::index::{Index, IndexError, IndexOptions, RunSet, Runs, Upkeep, id_key
 use crate::limits;
 use crate::memory::repeated;
 use crate::port::{
-    AppendError, Appended, EventStore, LogRead, ReadError, StreamAppend, StreamRead, StreamSlice, WaitError,
+    AppendError, Appended, DynEventStore, EventStore, LogRead, ReadError, StreamAppend, StreamRead, StreamSlice,
+    WaitError,
 };
 
 /// How the store stores.
@@ -75,6 +76,25 @@ struct Order {
 impl HasIndex for Order {
     fn index(&mut self) -> &mut Index {
         &mut self.index
+    }
+}
+
+/// Opens the log of a service in `dir` with the defaults, on a thread where recovering may block.
+///
+/// # Errors
+/// A permanent [`Fault`] where the name is none or the store cannot be opened; see [`StoreOpenError`].
+///
+/// # Cancellation
+/// The store may stay open until its thread has ended.
+pub async fn open_log(dir: PathBuf, name: &'static str, host: &Host) -> Result<DynEventStore, Fault> {
+    let failed = |source: Box<dyn std::error::Error + Send + Sync>| Fault::permanent("journal", "open", source);
+    let log = LogName::parse(name).ok_or_else(|| failed(format!("{name:?} cannot name a log").into()))?;
+    let host = host.clone();
+    let open = move || JournalEventStore::open(&dir, log, EventStoreOptions::default(), &host);
+    match madrigal_core::tasks::blocking(open).await {
+        Ok(Ok(store)) => Ok(Arc::new(store)),
+        Ok(Err(error)) => Err(failed(error.into())),
+        Err(error) => Err(failed(error.into())),
     }
 }
 

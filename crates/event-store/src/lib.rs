@@ -23,7 +23,7 @@ pub mod upcaster;
 
 pub use aggregate::{Aggregate, Aggregates, EventData, ExecuteError, Executed, Loaded};
 pub use index::{IndexError, IndexOptions};
-pub use journal_store::{EventStoreOptions, JournalEventStore, StoreOpenError};
+pub use journal_store::{EventStoreOptions, JournalEventStore, StoreOpenError, open_log};
 pub use memory::MemoryEventStore;
 pub use port::{
     AppendError, Appended, DynEventStore, EventStore, LogRead, ReadError, StreamAppend, StreamRead, StreamSlice,

@@ -1,6 +1,5 @@
 //! The service: its store, its views, its desk, put together.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -8,8 +7,8 @@ use futures::future::join_all;
 use madrigal_bus::TopicSource;
 use madrigal_contracts::catalog::{ConfirmReservation, QuoteProducts, ReleaseReservation, ReserveStock, ReturnStock};
 use madrigal_core::tasks::{self, StopSignal};
-use madrigal_core::{Fault, Host, LogName};
-use madrigal_event_store::{DynEventStore, EventStoreOptions, JournalEventStore, SnapshotStore};
+use madrigal_core::{Fault, Host};
+use madrigal_event_store::{DynEventStore, SnapshotStore, open_log};
 use madrigal_http::Calls;
 use madrigal_projection::{DynViewStore, ProjectionControl, ProjectionRunner, RunnerOptions};
 use madrigal_sqlite::{Database, DatabaseOptions, SqliteSnapshots, SqliteViews};
@@ -59,7 +58,7 @@ impl CatalogService {
     /// # Cancellation
     /// Safe to repeat.
     pub async fn open(config: CatalogConfig, neighbours: CatalogNeighbours, host: Host) -> Result<Self, Fault> {
-        let store = open_store(config.dir.join("journal"), host.clone()).await?;
+        let store = open_log(config.dir.join("journal"), LOG, &host).await?;
         let database = Database::open(config.dir.join("views.sqlite"), DatabaseOptions::REBUILDABLE).await?;
         let views: DynViewStore = Arc::new(SqliteViews::open(database.clone()).await?);
         let snapshots: Arc<dyn SnapshotStore> = Arc::new(SqliteSnapshots::open(database).await?);
@@ -206,15 +205,5 @@ impl std::fmt::Debug for CatalogService {
 fn told(view: &str, result: Result<(), madrigal_projection::RunError>) {
     if let Err(error) = result {
         tracing::error!(view, cause = error.chain(), "the view has stopped");
-    }
-}
-
-async fn open_store(dir: PathBuf, host: Host) -> Result<DynEventStore, Fault> {
-    let log = LogName::parse(LOG).ok_or_else(|| Fault::permanent(SERVICE, "open", "a log's name is lower case"))?;
-    let opened = tasks::blocking(move || JournalEventStore::open(&dir, log, EventStoreOptions::default(), &host)).await;
-    match opened {
-        Ok(Ok(store)) => Ok(Arc::new(store)),
-        Ok(Err(error)) => Err(Fault::permanent(SERVICE, "open", error)),
-        Err(error) => Err(Fault::permanent(SERVICE, "open", error)),
     }
 }

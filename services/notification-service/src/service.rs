@@ -6,9 +6,9 @@ use axum::Router;
 use madrigal_bus::DynTopicSource;
 use madrigal_contracts::notification::RequestMail;
 use madrigal_contracts::person_keys::RemotePersonKeys;
-use madrigal_core::tasks::{self, StopSignal};
-use madrigal_core::{Fault, Host, LogName, PersonKeys};
-use madrigal_event_store::{DynEventStore, EventStoreOptions, JournalEventStore};
+use madrigal_core::tasks::StopSignal;
+use madrigal_core::{Fault, Host, PersonKeys};
+use madrigal_event_store::{DynEventStore, open_log};
 use madrigal_http::calls::{Calls, Neighbour};
 use madrigal_projection::{ProjectionControl, ProjectionRunner, RunnerOptions};
 use madrigal_sqlite::{Database, DatabaseOptions, SqliteOffsets, SqliteViews};
@@ -26,6 +26,7 @@ use crate::store::MailStore;
 use crate::topics;
 
 const SERVICE: &str = "notification-service";
+const LOG: &str = "notification";
 
 /// Whom notification-service asks.
 #[derive(Clone)]
@@ -68,7 +69,7 @@ impl NotificationService {
         neighbours: NotificationNeighbours,
         host: Host,
     ) -> Result<Self, Fault> {
-        let events = open_store(&config, &host).await?;
+        let events = open_log(config.dir.join(LOG), LOG, &host).await?;
         // Both can be built again: the list from the log, and the checkpoint by looking at every mail.
         let database = Database::open(config.dir.join("views.db"), DatabaseOptions::REBUILDABLE).await?;
         let views = Arc::new(SqliteViews::open(database.clone()).await?);
@@ -167,17 +168,5 @@ impl NotificationService {
 impl std::fmt::Debug for NotificationService {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("NotificationService").field("mails", &self.mails).finish_non_exhaustive()
-    }
-}
-
-async fn open_store(config: &NotificationConfig, host: &Host) -> Result<DynEventStore, Fault> {
-    const LOG: &str = "notification";
-    let log = LogName::parse(LOG).ok_or_else(|| Fault::permanent(SERVICE, "open", "a log's name is lower case"))?;
-    let (dir, host) = (config.dir.join(LOG), host.clone());
-    let opened = tasks::blocking(move || JournalEventStore::open(&dir, log, EventStoreOptions::default(), &host)).await;
-    match opened {
-        Ok(Ok(store)) => Ok(Arc::new(store)),
-        Ok(Err(error)) => Err(Fault::permanent(SERVICE, "open", error)),
-        Err(error) => Err(Fault::permanent(SERVICE, "open", error)),
     }
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::Router;
 use futures::future::join_all;
 use madrigal_bus::TopicSource;
-use madrigal_contracts::order::{GetSagaStanding, SagaStanding};
+use madrigal_contracts::order::GetSagaStanding;
 use madrigal_core::tasks::{self, StopSignal};
-use madrigal_core::{CallContext, Fault, Host, LogName};
-use madrigal_event_store::{DynEventStore, EventStoreOptions, JournalEventStore};
-use madrigal_http::{Answer, Calls};
+use madrigal_core::{Fault, Host};
+use madrigal_event_store::{DynEventStore, open_log};
+use madrigal_http::Calls;
 use madrigal_projection::{DynViewStore, ProjectionRunner, RunnerOptions};
-use madrigal_saga::{SagaEngine, SagaId, SagaOptions, SagaProgress, SagaState, SagaSummaries, ViewDirectory};
+use madrigal_saga::{SagaEngine, SagaOptions, SagaSummaries, ViewDirectory};
 use madrigal_sqlite::{Database, DatabaseOptions, SqliteViews};
 use madrigal_telemetry::Check;
 use utoipa::OpenApi;
@@ -22,6 +22,7 @@ use crate::http::{Api, OrderApi};
 use crate::neighbours::OrderNeighbours;
 use crate::projections::order_view::OrderViewProjection;
 use crate::queries::OrderQueries;
+use crate::sagas::standing::Standing;
 use crate::sagas::{cancel_order, place_order};
 
 /// The name of this service and of its log.
@@ -50,10 +51,7 @@ impl OrderService {
     /// A [`Fault`] where the directory cannot be opened, is damaged, or is in use.
     pub async fn open(config: OrderConfig, neighbours: OrderNeighbours, host: Host) -> Result<Self, Fault> {
         let invalid = |error: String| Fault::permanent(SERVICE, "open", error);
-        let log = LogName::parse(LOG).ok_or_else(|| invalid("the log's name is invalid".to_owned()))?;
-        let store = JournalEventStore::open(&config.dir.join("journal"), log, EventStoreOptions::default(), &host)
-            .map_err(|error| Fault::permanent("journal", "open", error))?;
-        let store: DynEventStore = Arc::new(store);
+        let store = open_log(config.dir.join("journal"), LOG, &host).await?;
         let database = Database::open(config.dir.join("views.sqlite"), DatabaseOptions::REBUILDABLE).await?;
         let views: DynViewStore = Arc::new(SqliteViews::open(database).await?);
         let options = || RunnerOptions::for_service(SERVICE);
@@ -155,24 +153,5 @@ impl std::fmt::Debug for OrderService {
 fn log_end(view: &str, result: Result<(), madrigal_projection::RunError>) {
     if let Err(error) = result {
         tracing::error!(view, cause = error.chain(), "the view has stopped");
-    }
-}
-
-struct Standing(SagaEngine);
-
-#[async_trait::async_trait]
-impl Answer<GetSagaStanding> for Standing {
-    async fn answer(&self, _context: CallContext, call: GetSagaStanding) -> Result<SagaStanding, Fault> {
-        let Ok(id) = call.saga_id.parse::<SagaId>() else { return Ok(SagaStanding::Unknown) };
-        let Some(story) = self.0.show(&id).await? else { return Ok(SagaStanding::Unknown) };
-        Ok(match story.state {
-            SagaState::Completed => SagaStanding::Committed,
-            SagaState::Compensated | SagaState::CompensatedByHand => SagaStanding::Undone,
-            SagaState::Abandoned => match self.0.outcome(&id, std::time::Duration::ZERO).await? {
-                SagaProgress::Committed { .. } => SagaStanding::Committed,
-                _ => SagaStanding::Undone,
-            },
-            _ => SagaStanding::Live,
-        })
     }
 }

@@ -1,14 +1,13 @@
 //! The service as the application sees it.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
 use madrigal_bus::DynTopicSource;
 use madrigal_contracts::payment::{ChargePayment, RefundPayment};
-use madrigal_core::tasks::{self, StopSignal};
-use madrigal_core::{Fault, Host, LogName};
-use madrigal_event_store::{DynEventStore, EventStoreOptions, JournalEventStore};
+use madrigal_core::tasks::StopSignal;
+use madrigal_core::{Fault, Host};
+use madrigal_event_store::{DynEventStore, open_log};
 use madrigal_http::calls::Calls;
 use madrigal_telemetry::Check;
 use utoipa::OpenApi;
@@ -38,8 +37,8 @@ impl PaymentService {
     /// # Errors
     /// A [`Fault`] where a directory cannot be opened (another process has it, say).
     pub async fn open(config: PaymentConfig, host: Host) -> Result<Self, Fault> {
-        let events = open_store(&config.dir, "payment", &host).await?;
-        let ledger = open_store(&config.dir, "provider", &host).await?;
+        let events = open_log(config.dir.join("payment"), "payment", &host).await?;
+        let ledger = open_log(config.dir.join("provider"), "provider", &host).await?;
         let provider = Sandbox::new(ledger, host, config.sandbox);
         Ok(Self::with(events, Arc::new(provider)))
     }
@@ -116,16 +115,5 @@ impl PaymentService {
 impl std::fmt::Debug for PaymentService {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PaymentService").field("payments", &self.payments).finish_non_exhaustive()
-    }
-}
-
-async fn open_store(dir: &Path, name: &'static str, host: &Host) -> Result<DynEventStore, Fault> {
-    let log = LogName::parse(name).ok_or_else(|| Fault::permanent(SERVICE, "open", "a log's name is lower case"))?;
-    let (dir, host) = (dir.join(name), host.clone());
-    let opened = tasks::blocking(move || JournalEventStore::open(&dir, log, EventStoreOptions::default(), &host)).await;
-    match opened {
-        Ok(Ok(store)) => Ok(Arc::new(store)),
-        Ok(Err(error)) => Err(Fault::permanent(SERVICE, "open", error)),
-        Err(error) => Err(Fault::permanent(SERVICE, "open", error)),
     }
 }
