@@ -4,4 +4,5 @@ pub mod cancel_order;
 pub mod delivery;
 pub mod mails;
 pub mod place_order;
+pub(crate) mod standing;
 pub mod step;
