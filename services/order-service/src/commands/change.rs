@@ -6,6 +6,7 @@ use madrigal_core::{CallContext, EventId, ExpectedVersion, Fault, Fingerprint, H
 use madrigal_event_store::{AppendError, DynEventStore};
 use madrigal_saga::{SagaEngine, SagaId, SagaProgress, StartError, StartSaga};
 
+use super::load::until_readable;
 use super::load_order;
 use super::place::order_stream;
 use crate::aggregates::order::{Order, OrderCommand, OrderRejection};
@@ -88,7 +89,9 @@ impl OrderChanges {
                     let token = PositionToken::of(self.store.log().clone(), self.store.epoch(), appended.position);
                     return Ok((appended.version, token));
                 }
-                Err(AppendError::WrongVersion { .. }) => {}
+                Err(AppendError::WrongVersion { actual, .. }) => {
+                    until_readable(&*self.store, &stream, actual).await;
+                }
                 Err(AppendError::Fault(fault)) => return Err(fault.into()),
                 Err(other) => return Err(Fault::permanent("order-service", "append", other).into()),
             }
@@ -138,3 +141,6 @@ impl std::fmt::Debug for OrderChanges {
         f.debug_struct("OrderChanges").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
