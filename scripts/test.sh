@@ -8,12 +8,23 @@ cd "$(dirname "$0")/.."
 steps=("$@")
 [ ${#steps[@]} -gt 0 ] || steps=(format lint test docs retail readme)
 
+# Makes sure of a command: installs its Debian package where that can be done without asking, else says what to do.
 need() {
-  command -v "$1" >/dev/null 2>&1 || { echo "test.sh: $1 is missing: $2" >&2; exit 1; }
+  local command=$1 package=$2
+  command -v "$command" >/dev/null 2>&1 && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "test.sh: installing $package" >&2
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$package" >/dev/null
+  else
+    echo "test.sh: $command is missing: install it (Debian: apt-get install $package)" >&2
+    exit 1
+  fi
 }
-need cargo "install Rust from your distribution or with rustup"
-need cc "install a C compiler (Debian: apt-get install gcc): SQLite is compiled from source"
-rustup component add rustfmt clippy >/dev/null 2>&1 || true
+command -v cargo >/dev/null 2>&1 || { echo "test.sh: Rust is missing: see https://rustup.rs" >&2; exit 1; }
+need cc gcc
+need python3 python3-venv
+# The pinned toolchain with its components; without rustup whatever is installed must do.
+if command -v rustup >/dev/null 2>&1; then rustup show active-toolchain >/dev/null; rustup component add rustfmt clippy 2>/dev/null || true; fi
 
 step() {
   printf '\n== %s (%s)\n' "$1" "$(date +%H:%M:%S)"
