@@ -1,13 +1,14 @@
 //! The description of the whole API.
 
 use madrigal_catalog_service::CatalogService;
+use madrigal_http::FieldError;
 use madrigal_notification_service::NotificationService;
 use madrigal_order_service::OrderService;
 use madrigal_payment_service::PaymentService;
 use madrigal_user_service::UserService;
-use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Components, Info, OpenApi as Description, Server};
+use utoipa::{OpenApi, PartialSchema, ToSchema};
 
 use crate::logs::LogsApi;
 
@@ -30,7 +31,10 @@ pub fn openapi() -> Description {
         all.merge(part);
     }
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-    all.components.get_or_insert_with(Components::new).add_security_scheme("bearer", bearer);
+    let components = all.components.get_or_insert_with(Components::new);
+    components.add_security_scheme("bearer", bearer);
+    // Problems name it, and no service's own description does.
+    components.schemas.insert(FieldError::name().into_owned(), FieldError::schema());
     all
 }
 

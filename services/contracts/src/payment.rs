@@ -6,6 +6,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::Undone;
 
+/// The longest token of a means of payment, in bytes.
+pub const MAX_TOKEN_BYTES: usize = 255;
+
+/// So many digits in a row are taken for a card number.
+///
+/// # Source
+/// ISO/IEC 7812-1: account numbers on cards have up to 19 digits; issuers use 13 and more.
+const CARD_DIGITS: usize = 13;
+
+/// Whether this can be a provider's token and is no card data: whoever takes one from outside asks before storing it.
+///
+/// A token starts with a letter, has letters, digits, `_` and `-` only, at most [`MAX_TOKEN_BYTES`] bytes, and no run of
+/// digits that could be a card number.
+pub fn is_token(text: &str) -> bool {
+    let token = text.as_bytes();
+    let starts_with_letter = token.first().is_some_and(u8::is_ascii_alphabetic);
+    let characters_fit = token.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    let digits = text.bytes().filter(|byte| *byte != b'-' && *byte != b'_').collect::<Vec<_>>();
+    let like_a_card = digits.split(|byte| !byte.is_ascii_digit()).any(|run| run.len() >= CARD_DIGITS);
+    starts_with_letter && characters_fit && token.len() <= MAX_TOKEN_BYTES && !like_a_card
+}
+
 /// Charges an amount, for one saga; asking again gives the first answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -6,7 +6,7 @@ use madrigal_core::{
     CallContext, EventType, ExpectedVersion, Fault, JsonBytes, NewEvent, Position, PositionToken, StreamVersion,
     Timestamp,
 };
-use madrigal_event_store::{AppendError, DynEventStore, StreamAppend, StreamRead};
+use madrigal_event_store::{AppendError, DynEventStore, StreamAppend, StreamRead, limits};
 use serde::Serialize;
 
 use crate::domain::event::SCHEMA_VERSION;
@@ -112,7 +112,8 @@ impl MailStore {
         }
     }
 
-    /// Records the outcomes of several mails in one append; where any of them has an outcome already, one by one.
+    /// Records the outcomes of several mails, as many in one append as the store takes; where any of those has an outcome
+    /// already, one by one.
     ///
     /// # Errors
     /// A [`Fault`] if the store broke; some outcomes may be recorded then.
@@ -124,9 +125,13 @@ impl MailStore {
         for (key, event, context) in &outcomes {
             appends.push(settling(key, event, context)?);
         }
-        if appends.is_empty() {
-            return Ok(());
+        for together in appends.chunks(limits::MAX_EVENTS) {
+            self.settle_together(together.to_vec()).await?;
         }
+        Ok(())
+    }
+
+    async fn settle_together(&self, appends: Vec<StreamAppend>) -> Result<(), Fault> {
         match self.events.append_many(appends.clone()).await {
             Ok(_) => return Ok(()),
             Err(AppendError::WrongVersion { .. } | AppendError::EventIdReused { .. }) => {}
@@ -174,4 +179,42 @@ fn encode<T: Serialize>(key: &MailKey, name: &'static str, data: &T, context: &C
 
 fn stream(key: &MailKey) -> Result<madrigal_core::StreamName, Fault> {
     key.stream().map_err(|error| Fault::permanent(ENGINE, "stream-name", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use madrigal_contracts::notification::{MailContent, MailKind};
+    use madrigal_core::{Host, LogName, PersonId, PersonKey, Sealed};
+    use madrigal_event_store::MemoryEventStore;
+
+    use super::*;
+    use crate::domain::event::MailSent;
+
+    #[tokio::test]
+    async fn more_outcomes_than_an_append_takes_are_recorded_all_the_same() {
+        let host = Host::seeded(1);
+        let store = MailStore::new(Arc::new(MemoryEventStore::new(LogName::parse("mail").unwrap(), &host)));
+        let person = PersonId(7);
+        let text = |text: &str| text.to_owned();
+        let content =
+            MailContent { to_name: text("A"), to_email: text("a@b.c"), subject: text("Order"), text: text("Hello") };
+        let content = Sealed::seal(&host, person, &PersonKey::generate(&host), &content).unwrap();
+        let context = CallContext::new(&host);
+        let mut outcomes = Vec::new();
+        for number in 0..=limits::MAX_EVENTS {
+            let (order_id, kind) = (format!("o-{number}"), MailKind::OrderConfirmation);
+            let key = MailKey::new(&order_id, kind).unwrap();
+            let requested = MailRequested { order_id, kind, person, content: content.clone() };
+            store.request(&key, &requested, &context).await.unwrap();
+            let sent = MailEvent::Sent(MailSent { message_id: key.message_id() });
+            outcomes.push((key, sent, context.clone()));
+        }
+        let keys: Vec<MailKey> = outcomes.iter().map(|(key, ..)| key.clone()).collect();
+        store.settle(outcomes).await.unwrap();
+        for key in [&keys[0], &keys[keys.len() - 1]] {
+            assert_eq!(store.load(key).await.unwrap().unwrap().state, MailState::Sent);
+        }
+    }
 }

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{ETAG, LOCATION};
 use http::{HeaderValue, StatusCode};
+use madrigal_contracts::payment::is_token;
 use madrigal_core::{Currency, PersonId, PositionToken};
 use madrigal_http::Caller;
 use madrigal_http::Context;
@@ -17,7 +18,7 @@ use madrigal_saga::{SagaId, SagaProgress};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::bodies::{PlaceDraftBody, PlaceOrderBody};
+use super::bodies::{PaymentMethodBody, PlaceDraftBody, PlaceOrderBody};
 use super::{Api, Shared, problems};
 use crate::commands::{DraftRequest, OrderRequest};
 use crate::queries::OrderAnswer;
@@ -92,7 +93,8 @@ pub(super) async fn place_draft(
     if caller.may_act_for(draft.user_id).is_err() {
         return Err(problem::not_found("such draft"));
     }
-    let errors = address_errors(body.shipping_address.as_ref());
+    let mut errors = address_errors(body.shipping_address.as_ref());
+    errors.extend(token_error(&body.payment_method));
     if !errors.is_empty() {
         return Err(problem::invalid_body(errors));
     }
@@ -123,6 +125,7 @@ fn checked(caller: &Caller, body: PlaceOrderBody) -> Answered<(OrderRequest, Str
     if body.payment_method.is_none() && !body.draft {
         errors.push(FieldError { pointer: "/paymentMethod".to_owned(), detail: "is missing".to_owned() });
     }
+    errors.extend(body.payment_method.as_ref().and_then(token_error));
     if !errors.is_empty() {
         return Err(problem::invalid_body(errors));
     }
@@ -133,6 +136,12 @@ fn checked(caller: &Caller, body: PlaceOrderBody) -> Answered<(OrderRequest, Str
         currency: body.currency.as_deref().and_then(Currency::parse),
     };
     Ok((request, body.payment_method.map(|method| method.token).unwrap_or_default(), body.draft))
+}
+
+/// The saga keeps the token in its log: what may be card data must not come that far, nor be repeated in the answer.
+fn token_error(method: &PaymentMethodBody) -> Option<FieldError> {
+    let detail = "is not a payment provider's token; card data is never taken".to_owned();
+    (!is_token(&method.token)).then(|| FieldError { pointer: "/paymentMethod/token".to_owned(), detail })
 }
 
 fn address_errors(address: Option<&Map<String, Value>>) -> Vec<FieldError> {

@@ -1,16 +1,8 @@
 //! What a payment was asked for.
 
+use madrigal_contracts::payment::is_token;
 use madrigal_core::Money;
 use serde::{Deserialize, Serialize};
-
-/// The longest token of a means of payment, in bytes.
-pub const MAX_TOKEN_BYTES: usize = 255;
-
-/// So many digits in a row are taken for a card number.
-///
-/// # Source
-/// ISO/IEC 7812-1: account numbers on cards have up to 19 digits; issuers use 13 and more.
-const CARD_DIGITS: usize = 13;
 
 /// The terms of one payment; they never change under one saga.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,8 +30,7 @@ pub enum TermsError {
 impl Terms {
     /// Checks what must hold before the terms may be stored.
     ///
-    /// A token starts with a letter, has letters, digits, `_` and `-` only, at most [`MAX_TOKEN_BYTES`] bytes, and no
-    /// run of digits that could be a card number.
+    /// What a token is [`is_token`] says.
     ///
     /// # Errors
     /// [`TermsError`].
@@ -47,16 +38,7 @@ impl Terms {
         if self.amount.amount < 0 {
             return Err(TermsError::NegativeAmount);
         }
-        let token = self.token.as_bytes();
-        let starts_with_letter = token.first().is_some_and(u8::is_ascii_alphabetic);
-        let characters_fit = token.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-        let digits = self.token.bytes().filter(|byte| *byte != b'-' && *byte != b'_').collect::<Vec<_>>();
-        let like_a_card = digits.split(|byte| !byte.is_ascii_digit()).any(|run| run.len() >= CARD_DIGITS);
-        if starts_with_letter && characters_fit && token.len() <= MAX_TOKEN_BYTES && !like_a_card {
-            Ok(())
-        } else {
-            Err(TermsError::NotAToken)
-        }
+        if is_token(&self.token) { Ok(()) } else { Err(TermsError::NotAToken) }
     }
 
     /// Whether nothing is to be charged: the provider is not called then.

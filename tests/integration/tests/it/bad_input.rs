@@ -66,6 +66,13 @@ async fn bodies_of_orders_that_are_wrong_are_refused_by_name_and_leave_nothing()
             "invalid-body",
             "/paymentMethod/cardNumber",
         ),
+        (
+            "a card number as a token",
+            with("paymentMethod", json!({ "token": "4242-4242-4242-4242" })),
+            422,
+            "invalid-body",
+            "/paymentMethod/token",
+        ),
         ("another currency", with("currency", json!("USD")), 422, "order-refused", "/items"),
         ("a currency that is none", with("currency", json!("euro")), 422, "invalid-body", "/currency"),
         ("not an object", json!([1]), 422, "invalid-body", ""),
