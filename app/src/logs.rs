@@ -31,10 +31,13 @@ struct EventsQuery {
     /// Events after this position (or, with `stream`, this version); 0 unless stated.
     after: Option<u64>,
     /// Only this stream, as in `order-0198…`.
+    #[param(pattern = "^[a-z]+-[!-~]+$", max_length = 128)]
     stream: Option<String>,
     /// 1 to 1000; 200 unless stated.
+    #[param(minimum = 1, maximum = 1_000)]
     limit: Option<u32>,
     /// Seconds to wait for events where there are none, 0 to 25.
+    #[param(maximum = 25)]
     wait: Option<u32>,
 }
 

@@ -5,5 +5,6 @@ mod commands;
 mod imports;
 mod kills;
 mod load;
+mod openapi;
 mod process;
 mod several;

@@ -16,7 +16,7 @@ use crate::queries::OrderAnswer;
 
 /// Puts a product into a draft, or raises its quantity.
 #[utoipa::path(post, path = "/v1/orders/{orderId}/items", tag = "orders", request_body = LineBody,
-    params(("orderId" = String, Path), ("If-Match" = String, Header, description = "The draft's ETag")),
+    params(("orderId" = String, Path), ("If-Match" = String, Header, pattern = r#"^"[0-9]{1,19}"$"#, description = "The draft's ETag")),
     responses(
         (status = 200, description = "The draft", body = OrderAnswer),
         (status = 400, description = "Malformed"), (status = 401, description = "No valid token"),
@@ -44,7 +44,7 @@ pub(super) async fn add_item(
 /// Takes a product out of a draft.
 #[utoipa::path(delete, path = "/v1/orders/{orderId}/items/{productId}", tag = "orders",
     params(("orderId" = String, Path), ("productId" = String, Path),
-           ("If-Match" = String, Header, description = "The draft's ETag")),
+           ("If-Match" = String, Header, pattern = r#"^"[0-9]{1,19}"$"#, description = "The draft's ETag")),
     responses(
         (status = 200, description = "The draft", body = OrderAnswer),
         (status = 400, description = "Malformed"), (status = 401, description = "No valid token"),

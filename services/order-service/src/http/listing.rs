@@ -27,10 +27,12 @@ pub(super) struct ListQuery {
     /// Only this user's; operators and services only, or one's own.
     user_id: Option<i64>,
     /// `draft`, `confirmed`, `shipped`, `delivered` or `cancelled`.
+    #[param(pattern = "^(draft|confirmed|shipped|delivered|cancelled)$")]
     status: Option<String>,
     /// The `next` of the page before.
     cursor: Option<String>,
     /// 1 to 200; 50 unless stated.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
 }
 
@@ -134,6 +136,7 @@ pub(super) struct EventsQuery {
     /// The `next` of the page before.
     cursor: Option<String>,
     /// 1 to 1000; 200 unless stated.
+    #[param(minimum = 1, maximum = 1_000)]
     limit: Option<u32>,
 }
 

@@ -27,6 +27,7 @@ pub(super) struct SagasQuery {
     /// The `next` of the page before.
     cursor: Option<String>,
     /// 1 to 200; 50 unless stated.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
 }
 
