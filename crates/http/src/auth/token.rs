@@ -66,8 +66,16 @@ impl Claims {
         }
     }
 
+    /// Whether the subject is a user's id as it is always written: keys of requests are scoped by the text.
+    fn names_a_user(&self) -> bool {
+        self.sub.parse::<i64>().is_ok_and(|id| id.to_string() == self.sub)
+    }
+
     pub(super) fn check(&self, now_seconds: i64) -> Result<(), TokenError> {
-        if self.exp <= now_seconds {
+        if self.role == Role::Customer && !self.names_a_user() {
+            // Who is no user would be taken for somebody whose reach no user id limits.
+            Err(TokenError::Malformed)
+        } else if self.exp <= now_seconds {
             Err(TokenError::Expired)
         } else if self.iat > now_seconds.saturating_add(ISSUED_LEEWAY_SECONDS) || self.exp <= self.iat {
             Err(TokenError::NotYetValid)

@@ -36,6 +36,17 @@ fn forged(header: &serde_json::Value, claims: &Claims, signature: &[u8]) -> Stri
 }
 
 #[test]
+fn a_customer_s_token_names_a_user_in_the_one_way_that_ids_are_written() {
+    let host = Host::seeded(1);
+    let signer = TokenSigner::generate(&host);
+    let verify = |sub: &str, role| signer.verifier().verify(&signer.issue(&host, sub, role, HOUR).0, host.now());
+    assert!(verify("42", Role::Customer).is_ok() && verify("anna", Role::Operator).is_ok());
+    for sub in ["anna", "", "042", "+42", " 42", "4.2", "99999999999999999999"] {
+        assert_eq!(verify(sub, Role::Customer), Err(TokenError::Malformed), "{sub:?}");
+    }
+}
+
+#[test]
 fn only_tokens_of_a_known_key_that_are_in_time_count() {
     let host = Host::seeded(1);
     let (signer, other) = (TokenSigner::generate(&host), TokenSigner::generate(&host));

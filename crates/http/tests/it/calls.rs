@@ -90,7 +90,7 @@ async fn calls_are_for_services_only() {
     for (role, status, code) in
         [(Role::Customer, 403, "forbidden"), (Role::Operator, 403, "forbidden"), (Role::Service, 500, "call-failed")]
     {
-        let bearer = testing::bearer(&signer, &host, "x", role);
+        let bearer = testing::bearer(&signer, &host, "7", role);
         let answer = testing::send(&router, Method::POST, path, &[("authorization", &bearer)], json!({"odd": 1})).await;
         let problem = assert_problem(answer, status, code);
         assert_eq!(problem["outcome"], if status == 500 { json!("not-applied") } else { json!(null) });
