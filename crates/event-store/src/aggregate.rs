@@ -11,6 +11,7 @@ use madrigal_core::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::conflict::until_readable;
 use crate::port::{AppendError, DynEventStore, StreamRead};
 use crate::snapshot::{Snapshot, SnapshotStore};
 use crate::upcaster::Upcasters;
@@ -198,7 +199,7 @@ impl Aggregates {
                     let state = events.iter().fold(state, A::evolve);
                     return Ok(Executed { events, state, version: done.version, position: Some(done.position) });
                 }
-                Err(AppendError::WrongVersion { .. }) => {}
+                Err(AppendError::WrongVersion { actual, .. }) => until_readable(&*self.store, stream, actual).await,
                 Err(AppendError::Fault(fault)) => return Err(ExecuteError::Fault(fault)),
                 Err(error) => return Err(ExecuteError::Append(error)),
             }

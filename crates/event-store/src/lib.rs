@@ -7,10 +7,11 @@
 //! * [`port`], [`limits`]: what a store promises, and how much a call may bring;
 //! * [`journal_store`]: the journal's; inside: `envelope` (an event's bytes), `index` (streams and event ids);
 //! * [`memory`]: the reference;
-//! * [`aggregate`]: decisions over a stream; [`upcaster`]: old events; [`snapshot`]: cached states, and their port;
+//! * [`aggregate`]: decisions over a stream; [`conflict`]: deciding again; [`upcaster`]: old events; [`snapshot`]: cached states, and their port;
 //! * [`subscription`]: following the log from a checkpoint.
 
 pub mod aggregate;
+pub mod conflict;
 pub mod envelope;
 pub mod index;
 pub mod journal_store;
@@ -22,6 +23,7 @@ pub mod subscription;
 pub mod upcaster;
 
 pub use aggregate::{Aggregate, Aggregates, EventData, ExecuteError, Executed, Loaded};
+pub use conflict::until_readable;
 pub use index::{IndexError, IndexOptions};
 pub use journal_store::{EventStoreOptions, JournalEventStore, StoreOpenError, open_log};
 pub use memory::MemoryEventStore;

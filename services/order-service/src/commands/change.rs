@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use madrigal_core::{CallContext, EventId, ExpectedVersion, Fault, Fingerprint, Host, PositionToken, StreamVersion};
-use madrigal_event_store::{AppendError, DynEventStore};
+use madrigal_event_store::{AppendError, DynEventStore, until_readable};
 use madrigal_saga::{SagaEngine, SagaId, SagaProgress, StartError, StartSaga};
 
-use super::load::until_readable;
 use super::load_order;
 use super::place::order_stream;
 use crate::aggregates::order::{Order, OrderCommand, OrderRejection};

@@ -1,7 +1,5 @@
 //! Loading one order.
 
-use std::time::Duration;
-
 use madrigal_core::{Fault, StreamName, StreamVersion};
 use madrigal_event_store::{EventStore, StreamRead};
 
@@ -26,22 +24,5 @@ pub async fn load_order(store: &dyn EventStore, stream: &StreamName) -> Result<O
             Some(last) if slice.has_more() => after = last.version(),
             _ => return Ok(order),
         }
-    }
-}
-
-/// How often, and how long each time, a decision waits for what was faster to be durable: longer than a disk takes.
-const MAX_WAITS: u32 = 8;
-const WAIT: Duration = Duration::from_millis(100);
-
-/// Waits a little until a stream can be read as far as whoever was faster wrote it: before that is durable, another
-/// decision would be made on the same old state and lose again.
-pub(super) async fn until_readable(store: &dyn EventStore, stream: &StreamName, version: StreamVersion) {
-    for _ in 0..MAX_WAITS {
-        let end = store.end();
-        let read = StreamRead { after: version, limit: 1 };
-        if !matches!(store.read_stream(stream, read).await, Ok(slice) if slice.version < version) {
-            return;
-        }
-        let _ = store.wait_beyond(end, WAIT).await;
     }
 }

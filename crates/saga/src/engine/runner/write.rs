@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use madrigal_core::{ExpectedVersion, Fault, FaultOutcome, FaultRetry, NewEvent, StreamName, StreamVersion, tasks};
-use madrigal_event_store::{AppendError, EventStore, StreamAppend, StreamRead};
+use madrigal_core::{ExpectedVersion, Fault, FaultOutcome, FaultRetry, NewEvent, StreamVersion, tasks};
+use madrigal_event_store::{AppendError, StreamAppend, until_readable};
 
 use super::{Exit, Runner, appends_in_order};
 use crate::definition::StepKind;
@@ -15,9 +15,6 @@ use crate::state::{CompensationCause, Folded};
 const MAX_FAULTS: u32 = 6;
 /// Decisions of one local step that may meet a moved stream in a row, before it backs off.
 const MAX_CONFLICTS: u32 = 16;
-/// How often, and how long each time, a decision waits for what was faster to be durable: longer than a disk takes.
-const MAX_WAITS: u32 = 8;
-const WAIT: Duration = Duration::from_millis(100);
 
 /// What a local step wants appended, and the state to return to if it cannot be.
 pub(super) struct Local {
@@ -190,18 +187,5 @@ impl Runner {
         for (reply, answer) in self.replies.drain(..) {
             let _ = reply.send(answer);
         }
-    }
-}
-
-/// Waits a little until a stream can be read as far as whoever was faster wrote it: before that is durable, another decision would
-/// be made on the same old state and lose again.
-async fn until_readable(store: &dyn EventStore, stream: &StreamName, version: StreamVersion) {
-    for _ in 0..MAX_WAITS {
-        let end = store.end();
-        let read = StreamRead { after: version, limit: 1 };
-        if !matches!(store.read_stream(stream, read).await, Ok(slice) if slice.version < version) {
-            return;
-        }
-        let _ = store.wait_beyond(end, WAIT).await;
     }
 }
