@@ -55,7 +55,7 @@ impl ShopProcess {
                 bail!("the shop ended with {status}:\n{text}");
             }
             if began.elapsed() > READY {
-                bail!("the shop is not up after {} s:\n{text}", READY.as_secs());
+                bail!("the shop is not up after {} s", READY.as_secs());
             }
             tasks::sleep(Duration::from_millis(2)).await;
         }

@@ -34,8 +34,8 @@ async fn measure(options: &Options) -> anyhow::Result<()> {
     println!("machine {}", machine::describe());
     println!("binary  {:.1} MiB", std::fs::metadata(&options.binary)?.len() as f64 / f64::from(1 << 20));
     println!("{:<22} {:>9} {:>9} {:>9} {:>8} {:>10}", "", "ready ms", "RSS MiB", "most MiB", "threads", "CPU ms/s");
-    // A demo shop is ready to use when its hints are printed, after its orders were placed.
-    let demo = ("demo shop, filled", "demo", &["--demo"][..], "madrigal order place");
+    // A demo shop is ready to use when its hints begin to be printed, after its orders were placed.
+    let demo = ("demo shop, filled", "demo", &["--demo"][..], "The demo shop is open");
     let again = ("demo shop, again", "demo", &[][..], "");
     for (name, dir, arguments, line) in
         [("empty, first start", "empty", &[][..], ""), ("empty, again", "empty", &[][..], ""), demo, again]
