@@ -121,11 +121,7 @@ impl<P: Projection> ViewReader<P> {
         if position > self.shared.log.end() {
             return Err(NotYet::BeyondEnd { log: log.clone() });
         }
-        if self.applied_through().is_some_and(|at| at.epoch == epoch && at.position >= position) {
-            return Ok(());
-        }
         let mut progress = self.shared.progress.subscribe();
-        let _waiting = self.shared.wanted.wait();
         // The guard of the watched value must not live across another await: handlers' futures move between threads.
         let reached = {
             let settled = progress.wait_for(|progress| {

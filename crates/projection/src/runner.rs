@@ -5,18 +5,16 @@ mod engine;
 mod fold;
 mod lanes;
 mod settle;
-mod wanted;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use madrigal_core::tasks::{self, Instant, StopSignal};
+use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Fault, Host, Position};
 use madrigal_event_store::{DynEventStore, WaitError};
 use tokio::sync::watch;
 
 pub(crate) use engine::Shared;
-pub(crate) use wanted::Wanted;
 
 use crate::control::ProjectionControl;
 use crate::progress::{Progress, RunError, Status};
@@ -35,10 +33,6 @@ pub struct RunnerOptions {
     pub batch: usize,
     /// Events per batch when it is far behind; 1 to 10,000. Larger batches cost memory and latency, and save commits.
     pub batch_behind: usize,
-    /// The least time between two commits of a view that keeps up, so that events that come one by one share a commit;
-    /// 0 to 1 s. Nobody waits for it: a reader that asks for a position has it committed at once, and the first event after
-    /// a quiet time is too.
-    pub gather: Duration,
     /// Rows kept decoded in memory; 0 is none.
     pub cached_rows: usize,
     /// The runner stalls where so many lanes are parked: then the cause is not a single bad event.
@@ -53,7 +47,6 @@ impl Default for RunnerOptions {
             service: "unnamed",
             batch: 1_000,
             batch_behind: 4_000,
-            gather: Duration::from_millis(50),
             cached_rows: 20_000,
             max_parked_lanes: 10_000,
             upcaster: None,
@@ -109,13 +102,11 @@ impl<P: Projection> ProjectionRunner<P> {
         let options = RunnerOptions {
             batch: options.batch.clamp(1, 10_000),
             batch_behind: options.batch_behind.clamp(options.batch.clamp(1, 10_000), 10_000),
-            gather: options.gather.min(MAX_GATHER),
             ..options
         };
         let engine = tokio::sync::Mutex::new(None);
         let prepared = tokio::sync::OnceCell::new();
-        let wanted = Wanted::default();
-        let shared = Shared { projection, view, log, views, host, options, prepared, engine, progress, wanted };
+        let shared = Shared { projection, view, log, views, host, options, prepared, engine, progress };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -146,7 +137,6 @@ impl<P: Projection> ProjectionRunner<P> {
         let shared = &self.shared;
         let mut pause = FIRST_PAUSE;
         while !stop.is_cancelled() {
-            let began = tasks::instant();
             match shared.step().await {
                 Ok(step) => {
                     pause = FIRST_PAUSE;
@@ -154,7 +144,6 @@ impl<P: Projection> ProjectionRunner<P> {
                     self.gauges(step.end.0.saturating_sub(step.applied_through.0), 0.0);
                     if step.applied_through >= step.end {
                         self.idle(step.applied_through, &stop).await;
-                        self.gather(began, &stop).await;
                     }
                 }
                 Err(RunError::Fault(fault)) => {
@@ -204,19 +193,6 @@ impl<P: Projection> ProjectionRunner<P> {
         }
     }
 
-    /// Waits until the last commit is long enough ago, or a reader wants what is not committed.
-    async fn gather(&self, last: Instant, stop: &StopSignal) {
-        let rest = self.shared.options.gather.saturating_sub(last.elapsed());
-        if rest.is_zero() {
-            return;
-        }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = self.shared.wanted.wanted() => {}
-            () = tasks::sleep(rest) => {}
-        }
-    }
-
     fn troubled(&self, cause: &str) {
         let shared = &self.shared;
         let since = match &shared.progress.borrow().status {
@@ -246,6 +222,5 @@ impl<P: Projection> ProjectionRunner<P> {
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
-const MAX_GATHER: Duration = Duration::from_secs(1);
 /// How long an idle runner waits at most before it looks again: bounds what a lost wake-up could cost.
 const IDLE: Duration = Duration::from_secs(1);

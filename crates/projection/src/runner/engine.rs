@@ -12,7 +12,6 @@ use super::RunnerOptions;
 use super::cache::{RowCache, Slot};
 use super::fold::{self, Plan};
 use super::lanes::{self, Lanes};
-use super::wanted::Wanted;
 use crate::progress::{Progress, RunError, Status};
 use crate::projection::{ApplyError, Projection};
 use crate::store::DynViewStore;
@@ -29,7 +28,6 @@ pub(crate) struct Shared<P: Projection> {
     pub(crate) prepared: tokio::sync::OnceCell<()>,
     pub(crate) engine: tokio::sync::Mutex<Option<Loaded<P::Row>>>,
     pub(crate) progress: watch::Sender<Progress>,
-    pub(crate) wanted: Wanted,
 }
 
 /// What the runner holds in memory between batches. Taken out for each step and put back only when the step has

@@ -42,36 +42,6 @@ async fn a_read_that_waits_for_its_write_sees_it() {
     assert_eq!(reader.lag().await.unwrap().events, 0);
 }
 
-/// Time stands still but for what the runtime has nothing else to do than wait for: a reader that does not wake the runner
-/// lets a whole second of it pass.
-#[tokio::test(start_paused = true)]
-async fn a_reader_that_waits_does_not_wait_for_company() {
-    let log = log();
-    let views: DynViewStore = Arc::new(MemoryViews::new());
-    let options = RunnerOptions { gather: Duration::from_secs(1), ..RunnerOptions::default() };
-    let (runner, stop) =
-        (ProjectionRunner::new(Carts, Arc::clone(&log), views, Host::system(), options).unwrap(), StopSignal::new());
-    let reader = runner.reader();
-    let running = tasks::spawn("runner", {
-        let stop = stop.clone();
-        async move { runner.run(stop).await }
-    });
-    let began = tasks::instant();
-    cart(&log, "a", 1).await;
-    for _ in 0..20 {
-        let position = item(&log, "a", 2).await;
-        reader.wait_for(&token(&log, position), LONG).await.unwrap();
-    }
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-    // Nobody waits for this one: it comes with the next commit, by itself.
-    let position = item(&log, "a", 2).await;
-    while reader.applied_through().unwrap().position < position {
-        tasks::sleep(Duration::from_millis(1)).await;
-    }
-    stop.cancel();
-    running.await.unwrap().unwrap();
-}
-
 #[tokio::test]
 async fn a_view_that_is_behind_says_how_far() {
     let log = log();
