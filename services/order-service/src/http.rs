@@ -13,7 +13,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{delete, get, post};
 
-use madrigal_saga::SagaEngine;
+use madrigal_projection::ViewReader;
+use madrigal_saga::{SagaEngine, SagaSummaries};
 use utoipa::OpenApi;
 
 use crate::commands::{OrderChanges, Placements};
@@ -25,6 +26,7 @@ pub(crate) struct Api {
     pub(crate) changes: OrderChanges,
     pub(crate) queries: OrderQueries,
     pub(crate) engine: SagaEngine,
+    pub(crate) directory: ViewReader<SagaSummaries>,
 }
 
 type Shared = axum::extract::State<Arc<Api>>;

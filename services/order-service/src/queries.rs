@@ -4,4 +4,4 @@ mod answer;
 mod orders;
 
 pub use answer::{CustomerInfo, OrderAnswer, OrderItemAnswer};
-pub use orders::{OrderFilter, OrderQueries};
+pub use orders::{OrderFilter, OrderQueries, WAIT_FOR_VIEW};

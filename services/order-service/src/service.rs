@@ -78,6 +78,7 @@ impl OrderService {
             changes: OrderChanges::new(store.clone(), engine.clone(), host),
             queries: OrderQueries::new(store.clone(), orders.reader(), keys),
             engine: engine.clone(),
+            directory: sagas.reader(),
         });
         let calls = Calls::new(SERVICE).on::<GetSagaStanding>(Arc::new(Standing(engine.clone())));
         let parts = Parts { store, engine, orders, sagas, api, calls: Arc::new(calls) };

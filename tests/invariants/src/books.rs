@@ -6,7 +6,7 @@ use anyhow::Context;
 use madrigal::client::Shop;
 use serde_json::Value;
 
-use crate::read::{all_pages, whole_log};
+use crate::read::{all_pages, ends, seen, whole_log};
 
 /// What a shop says of itself, read whole: for test shops, not for large ones.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Books {
     /// # Errors
     /// Where the shop cannot be read.
     pub async fn read(shop: &Shop) -> anyhow::Result<Self> {
-        let mut stock = BTreeMap::new();
+        let (mut stock, now) = (BTreeMap::new(), ends(shop).await?);
         let products: BTreeSet<String> = whole_log(shop, "catalog-service")
             .await?
             .iter()
@@ -39,7 +39,7 @@ impl Books {
             .filter_map(|event| event["aggregateId"].as_str().map(str::to_owned))
             .collect();
         for product in products {
-            let levels = shop.get(&format!("/v1/products/{product}/stock")).await?;
+            let levels = seen(shop, &format!("/v1/products/{product}/stock"), &now).await?;
             stock.insert(product, levels);
         }
         let ledger = shop.get("/v1/payments/ledger?limit=1").await?;
@@ -57,9 +57,7 @@ impl Books {
                 statuses.insert(id, event["eventData"]["status"].as_str().unwrap_or_default().to_owned());
             }
         }
-        let end = shop.get("/v1/logs/order-service/events?limit=1").await?;
-        wait_for_view(shop, &end).await?;
-        let orders = all_pages(shop, "/v1/orders").await?;
+        let orders = all_pages(shop, "/v1/orders", &now).await?;
         // By currency; test shops have one, and no total before the first charge.
         let totals = ledger["totals"].as_array().context("the ledger has no totals")?;
         let total = |name: &str| totals.iter().map(|total| total[name].as_i64().unwrap_or(i64::MIN)).sum();
@@ -156,17 +154,4 @@ impl Books {
             ["confirmed", "shipped", "delivered"].iter().any(|status| order["currentStatus"] == *status)
         })
     }
-}
-
-/// Reads once with the log's end as position, so that the list after it has seen everything.
-async fn wait_for_view(shop: &Shop, end: &Value) -> anyhow::Result<()> {
-    use madrigal_core::{LogEpoch, LogName, Position, PositionToken};
-    let log = LogName::parse("order").ok_or_else(|| anyhow::anyhow!("the log's name is invalid"))?;
-    let epoch: uuid::Uuid = end["epoch"].as_str().unwrap_or_default().parse()?;
-    let position = Position(end["end"].as_u64().unwrap_or(0));
-    let token = PositionToken::of(log, LogEpoch::from_uuid(epoch), position);
-    let request =
-        shop.request(reqwest::Method::GET, "/v1/orders?limit=1").header("Madrigal-Position", token.to_string());
-    shop.send(request).await?.ok()?;
-    Ok(())
 }

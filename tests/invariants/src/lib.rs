@@ -48,9 +48,9 @@ pub async fn check_at_rest(shop: &Shop) -> anyhow::Result<Books> {
 /// # Errors
 /// Where the shop cannot be read.
 pub async fn open_sagas(shop: &Shop) -> anyhow::Result<Vec<Value>> {
-    let mut open = Vec::new();
+    let (mut open, now) = (Vec::new(), read::ends(shop).await?);
     for state in ["running", "compensating", "paused", "stuck", "parked"] {
-        let page = shop.get(&format!("/v1/sagas?state={state}&limit=200")).await?;
+        let page = read::seen(shop, &format!("/v1/sagas?state={state}&limit=200"), &now).await?;
         open.extend(page["items"].as_array().cloned().unwrap_or_default());
     }
     Ok(open)

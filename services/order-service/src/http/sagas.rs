@@ -6,14 +6,15 @@ use http::StatusCode;
 use madrigal_core::PersonId;
 use madrigal_http::page::page_limit;
 use madrigal_http::problem::{self, Answered};
-use madrigal_http::{Body, Caller, FieldError, Path, Problem, Query};
+use madrigal_http::{Body, Caller, FieldError, Path, Problem, Query, SeenPosition};
 use madrigal_saga::{OperateError, SagaFilter, SagaId, SagaPage, SagaState, SagaStory, Verb};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::IntoParams;
 
 use super::bodies::VerbBody;
-use super::{Api, Shared};
+use super::{Api, Shared, problems};
+use crate::queries::WAIT_FOR_VIEW;
 
 /// Which sagas.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -36,11 +37,12 @@ pub(super) struct SagasQuery {
     responses(
         (status = 200, description = "`items` and `next`"),
         (status = 400, description = "Invalid query or cursor"), (status = 401, description = "No valid token"),
-        (status = 503, description = "Try again")),
+        (status = 412, description = "The position is of another history"), (status = 503, description = "Not visible yet")),
     security(("bearer" = [])))]
 pub(super) async fn list_sagas(
     State(api): Shared,
     caller: Caller,
+    SeenPosition(seen): SeenPosition,
     Query(query): Query<SagasQuery>,
 ) -> Answered<Json<SagaPage>> {
     let state = match query.state.as_deref().map(parse_state) {
@@ -54,6 +56,9 @@ pub(super) async fn list_sagas(
     let limit = page_limit(query.limit, 50, 200)?;
     if query.cursor.as_ref().is_some_and(|cursor| cursor.parse::<SagaId>().is_err()) {
         return Err(problem::bad_cursor());
+    }
+    if let Some(token) = seen {
+        api.directory.wait_for(&token, WAIT_FOR_VIEW).await.map_err(problems::of_not_yet)?;
     }
     let filter = SagaFilter { state, definition: query.definition, owner: caller.user_id() };
     let page = api.engine.list(&filter, query.cursor.as_deref(), limit).await;

@@ -15,7 +15,7 @@ use crate::projections::order_view::{OrderView, OrderViewProjection};
 use crate::queries::OrderAnswer;
 
 /// How long a read waits for its view at most.
-const WAIT_FOR_VIEW: Duration = Duration::from_secs(5);
+pub const WAIT_FOR_VIEW: Duration = Duration::from_secs(5);
 
 /// Which orders.
 #[derive(Debug, Clone, Default)]
