@@ -2,6 +2,7 @@
 
 pub mod cancel_order;
 pub mod delivery;
+mod mailer;
 pub mod mails;
 pub mod place_order;
 pub(crate) mod standing;

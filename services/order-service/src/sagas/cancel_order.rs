@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use madrigal_contracts::catalog::ReturnStock;
+use madrigal_contracts::catalog::{ReturnStock, Undone};
 use madrigal_contracts::notification::MailKind;
 use madrigal_contracts::payment::RefundPayment;
 use madrigal_contracts::person_keys::RemotePersonKeys;
-use madrigal_core::{ExpectedVersion, Host, Sealed, StreamName};
+use madrigal_core::{ExpectedVersion, Fault, Host, Sealed, StreamName};
 use madrigal_event_store::{DynEventStore, StreamAppend};
 use madrigal_saga::{Action, DefinitionError, LocalAction, LocalDecision, SagaDefinition, StepContext, StepOutcome};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use crate::aggregates::order::OrderCommand;
 use crate::commands::load_order;
 use crate::events::{Customer, OrderEvent};
 use crate::neighbours::OrderNeighbours;
-use crate::sagas::place_order::Mailer;
+use crate::sagas::mailer::Mailer;
 use crate::sagas::{mails, step};
 
 /// The definition's name.
@@ -75,7 +75,7 @@ pub fn definition(
         .local_pivot(CANCEL, Arc::new(AppendCancellation { store }))
         .retriable("return-stock", Arc::new(ReturnGoods(neighbours.clone())))
         .retriable("refund-payment", Arc::new(GiveMoneyBack(neighbours.clone())))
-        .retriable("send-cancellation", Arc::new(SendCancellation { neighbours: neighbours.clone(), keys, host }))
+        .retriable("send-cancellation", Arc::new(SendCancellation(Mailer::new(neighbours, keys, host))))
         .after("return-stock", &[CANCEL])
         .after("refund-payment", &[CANCEL])
         .after("send-cancellation", &[CANCEL])
@@ -110,12 +110,7 @@ impl AppendCancellation {
                 return Ok(LocalDecision::Rejected { reason });
             }
         };
-        let events = events
-            .iter()
-            .zip(0..)
-            .map(|(event, number)| event.encode(step.event_id(number), &step.call))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| error.to_string())?;
+        let events = step::new_events(step, &events)?;
         let append = StreamAppend { stream, expected: ExpectedVersion::Exact(order.version), events };
         let cancelled = Cancelled { order_id: input.order_id, placed_by: order.saga_id };
         Ok(LocalDecision::Commit { appends: vec![append], output: step::output(&cancelled) })
@@ -132,13 +127,7 @@ impl Action for ReturnGoods {
             Ok(None) => return nothing_to_do(),
             Err(detail) => return step::unreadable(detail),
         };
-        match self.0.catalog.call(&step.call, ReturnStock { saga_id }).await {
-            Ok(undone) => StepOutcome::Done {
-                output: json!({ "nothingToUndo": undone.nothing_to_undo }),
-                position: Some(undone.position),
-            },
-            Err(fault) => StepOutcome::of_fault(&fault),
-        }
+        given_back(self.0.catalog.call(&step.call, ReturnStock { saga_id }).await)
     }
 }
 
@@ -152,13 +141,17 @@ impl Action for GiveMoneyBack {
             Ok(None) => return nothing_to_do(),
             Err(detail) => return step::unreadable(detail),
         };
-        match self.0.payments.call(&step.call, RefundPayment { saga_id }).await {
-            Ok(undone) => StepOutcome::Done {
-                output: json!({ "nothingToUndo": undone.nothing_to_undo }),
-                position: Some(undone.position),
-            },
-            Err(fault) => StepOutcome::of_fault(&fault),
-        }
+        given_back(self.0.payments.call(&step.call, RefundPayment { saga_id }).await)
+    }
+}
+
+fn given_back(answer: Result<Undone, Fault>) -> StepOutcome {
+    match answer {
+        Ok(undone) => StepOutcome::Done {
+            output: json!({ "nothingToUndo": undone.nothing_to_undo }),
+            position: Some(undone.position),
+        },
+        Err(fault) => StepOutcome::of_fault(&fault),
     }
 }
 
@@ -166,11 +159,7 @@ fn nothing_to_do() -> StepOutcome {
     StepOutcome::Done { output: json!({ "nothingToUndo": true }), position: None }
 }
 
-struct SendCancellation {
-    neighbours: OrderNeighbours,
-    keys: RemotePersonKeys,
-    host: Host,
-}
+struct SendCancellation(Mailer);
 
 #[async_trait]
 impl Action for SendCancellation {
@@ -179,8 +168,7 @@ impl Action for SendCancellation {
             (Ok(input), Ok(placed_by)) => (input, placed_by),
             (Err(detail), _) | (_, Err(detail)) => return step::unreadable(detail),
         };
-        let mailer = Mailer { neighbours: &self.neighbours, keys: &self.keys, host: &self.host };
-        mailer
+        self.0
             .send(step, &input.order_id, MailKind::OrderCancellation, &input.customer, |customer| {
                 mails::cancellation(&input.order_id, customer, placed_by.is_some())
             })

@@ -7,12 +7,10 @@ use async_trait::async_trait;
 use madrigal_contracts::catalog::{
     ConfirmReservation, Confirmation, ProductQuantity, ReleaseReservation, Reservation, ReserveStock, ReservedLine,
 };
-use madrigal_contracts::notification::{MailKind, RequestMail};
+use madrigal_contracts::notification::MailKind;
 use madrigal_contracts::payment::{ChargePayment, Payment, RefundPayment};
 use madrigal_contracts::person_keys::RemotePersonKeys;
-use madrigal_core::{
-    Currency, ExpectedVersion, Host, Money, Opened, PersonId, PersonKeys, Sealed, StreamName, StreamVersion,
-};
+use madrigal_core::{Currency, ExpectedVersion, Host, Money, PersonId, Sealed, StreamName, StreamVersion};
 use madrigal_event_store::{DynEventStore, StreamAppend};
 use madrigal_saga::{
     Action, DefinitionError, LocalAction, LocalDecision, SagaDefinition, StepContext, StepOutcome, Undo, UndoOutcome,
@@ -25,6 +23,7 @@ use crate::commands::load_order;
 use crate::events::{Customer, OrderEvent, OrderItem, PaymentProcessed};
 use crate::neighbours::OrderNeighbours;
 use crate::sagas::delivery::after_working_days;
+use crate::sagas::mailer::Mailer;
 use crate::sagas::{mails, step};
 
 /// The definition's name.
@@ -87,7 +86,7 @@ pub fn definition(
         .compensatable(PAY, pay.clone(), pay)
         .local_pivot(CREATE, create)
         .retriable(CONFIRM, Arc::new(ConfirmStock(neighbours.clone())))
-        .retriable(NOTIFY, Arc::new(SendConfirmation { neighbours: neighbours.clone(), keys, host }))
+        .retriable(NOTIFY, Arc::new(SendConfirmation(Mailer::new(neighbours, keys, host))))
         .after(PAY, &[RESERVE])
         .after(CREATE, &[PAY])
         .after(CONFIRM, &[CREATE])
@@ -124,11 +123,7 @@ impl Action for ReserveInventory {
 impl Undo for ReserveInventory {
     async fn undo(&self, step: &StepContext) -> UndoOutcome {
         let call = ReleaseReservation { saga_id: step.saga_id.to_string() };
-        match self.0.catalog.call(&step.call, call).await {
-            Ok(undone) if undone.nothing_to_undo => UndoOutcome::NothingToUndo,
-            Ok(undone) => UndoOutcome::Done { position: Some(undone.position) },
-            Err(fault) => UndoOutcome::of_fault(&fault),
-        }
+        step::undone(self.0.catalog.call(&step.call, call).await)
     }
 }
 
@@ -175,11 +170,7 @@ impl Action for ProcessPayment {
 #[async_trait]
 impl Undo for ProcessPayment {
     async fn undo(&self, step: &StepContext) -> UndoOutcome {
-        match self.0.payments.call(&step.call, RefundPayment { saga_id: step.saga_id.to_string() }).await {
-            Ok(undone) if undone.nothing_to_undo => UndoOutcome::NothingToUndo,
-            Ok(undone) => UndoOutcome::Done { position: Some(undone.position) },
-            Err(fault) => UndoOutcome::of_fault(&fault),
-        }
+        step::undone(self.0.payments.call(&step.call, RefundPayment { saga_id: step.saga_id.to_string() }).await)
     }
 }
 
@@ -226,12 +217,7 @@ impl CreateOrder {
                 }
             }
         };
-        let events = events
-            .iter()
-            .zip(0..)
-            .map(|(event, number)| event.encode(step.event_id(number), &step.call))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| error.to_string())?;
+        let events = step::new_events(step, &events)?;
         let output = json!({ "orderId": input.order_id });
         Ok(LocalDecision::Commit { appends: vec![StreamAppend { stream, expected, events }], output })
     }
@@ -269,11 +255,7 @@ impl Action for ConfirmStock {
     }
 }
 
-struct SendConfirmation {
-    neighbours: OrderNeighbours,
-    keys: RemotePersonKeys,
-    host: Host,
-}
+struct SendConfirmation(Mailer);
 
 #[async_trait]
 impl Action for SendConfirmation {
@@ -287,50 +269,10 @@ impl Action for SendConfirmation {
             Ok(summary) => summary,
             Err(rejection) => return step::unreadable(rejection.to_string()),
         };
-        let mailer = Mailer { neighbours: &self.neighbours, keys: &self.keys, host: &self.host };
-        mailer
+        self.0
             .send(step, &input.order_id, MailKind::OrderConfirmation, &input.customer, |customer| {
                 mails::confirmation(&input.order_id, customer, &reserved.items, &summary, input.currency)
             })
             .await
-    }
-}
-
-/// Opens the customer, writes the mail, seals it and hands it to notification-service.
-pub(super) struct Mailer<'a> {
-    pub(super) neighbours: &'a OrderNeighbours,
-    pub(super) keys: &'a RemotePersonKeys,
-    pub(super) host: &'a Host,
-}
-
-impl Mailer<'_> {
-    pub(super) async fn send(
-        &self,
-        step: &StepContext,
-        order_id: &str,
-        kind: MailKind,
-        customer: &Sealed<Customer>,
-        write: impl FnOnce(&Customer) -> madrigal_contracts::notification::MailContent,
-    ) -> StepOutcome {
-        let person = customer.person();
-        let key = match self.keys.person_key(person).await {
-            Ok(Some(key)) => key,
-            Ok(None) => return StepOutcome::Done { output: json!({ "erased": true }), position: None },
-            Err(fault) => return StepOutcome::of_fault(&fault),
-        };
-        let opened = match customer.open(Some(&key)) {
-            Ok(Opened::Value(opened)) => opened,
-            Ok(Opened::Erased) => return StepOutcome::Done { output: json!({ "erased": true }), position: None },
-            Err(error) => return step::unreadable(error.to_string()),
-        };
-        let content = match Sealed::seal(self.host, person, &key, &write(&opened)) {
-            Ok(content) => content,
-            Err(error) => return step::unreadable(error.to_string()),
-        };
-        let call = RequestMail { order_id: order_id.to_owned(), kind, person, content };
-        match self.neighbours.notifications.call(&step.call, call).await {
-            Ok(stored) => StepOutcome::Done { output: json!({ "stored": true }), position: Some(stored.position) },
-            Err(fault) => StepOutcome::of_fault(&fault),
-        }
     }
 }

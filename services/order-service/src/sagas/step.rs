@@ -1,9 +1,13 @@
 //! What the steps of both sagas share: reading what is there, and saying that it cannot be read.
 
-use madrigal_saga::{StepContext, StepOutcome};
+use madrigal_contracts::catalog::Undone;
+use madrigal_core::{Fault, NewEvent};
+use madrigal_saga::{StepContext, StepOutcome, UndoOutcome};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+
+use crate::events::OrderEvent;
 
 /// A step's output as JSON; contents that cannot be JSON are shown as such.
 pub fn output<T: Serialize>(value: &T) -> Value {
@@ -30,4 +34,22 @@ pub fn output_of<T: DeserializeOwned>(step: &StepContext, name: &str) -> Result<
 /// A failure that a person must look at.
 pub fn unreadable(detail: impl Into<String>) -> StepOutcome {
     StepOutcome::Failed { reason: json!({ "code": "unreadable", "detail": detail.into() }) }
+}
+
+/// What a local step appends; its ids are the same in every attempt.
+///
+/// # Errors
+/// The reason in words, if an event cannot be written.
+pub fn new_events(step: &StepContext, events: &[OrderEvent]) -> Result<Vec<NewEvent>, String> {
+    let encode = |(event, number): (&OrderEvent, u32)| event.encode(step.event_id(number), &step.call);
+    events.iter().zip(0..).map(encode).collect::<Result<_, _>>().map_err(|error| error.to_string())
+}
+
+/// The outcome of an undo that a participant answered.
+pub fn undone(answer: Result<Undone, Fault>) -> UndoOutcome {
+    match answer {
+        Ok(undone) if undone.nothing_to_undo => UndoOutcome::NothingToUndo,
+        Ok(undone) => UndoOutcome::Done { position: Some(undone.position) },
+        Err(fault) => UndoOutcome::of_fault(&fault),
+    }
 }
