@@ -50,12 +50,13 @@ impl Composed {
     pub fn start(self, stop: &StopSignal) -> (Router, Running) {
         self.health.serving();
         let (health, stopped) = (self.health, stop.clone());
-        tasks::spawn("readiness", async move {
+        let readiness = tasks::spawn("readiness", async move {
             stopped.cancelled().await;
             health.draining();
         });
         let run = |(name, work): (&'static str, Background)| tasks::spawn(name, work(stop.clone()));
-        let tasks = self.background.into_iter().map(run).collect();
+        // Readiness asks the services: who waits for the end waits for it too.
+        let tasks = self.background.into_iter().map(run).chain([readiness]).collect();
         (self.router, Running { tasks, _locks: self.locks })
     }
 }

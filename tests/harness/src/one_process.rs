@@ -1,9 +1,11 @@
 //! A whole shop in the test's own process, reached over HTTP.
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Context;
 use madrigal::client::Shop;
 use madrigal::compose::{Running, Switches, Wiring, compose_all};
 use madrigal::config::Config;
@@ -58,6 +60,7 @@ impl OneProcess {
         self.stop.cancel();
         self.server.await?;
         self.background.ended().await;
+        freed(self.data.path()).await?;
         Self::start_on(self.data, self.wiring).await
     }
 
@@ -101,6 +104,32 @@ impl OneProcess {
     pub fn data(&self) -> &Path {
         self.data.path()
     }
+}
+
+/// How long the last handles on a journal may take to go.
+const FREED: Duration = Duration::from_secs(10);
+
+/// Waits until every journal below `dir` is closed. A journal is freed when its last handle is dropped, and a task that
+/// has ended may hold one until its thread has dropped it; a process that ends frees all at once.
+async fn freed(dir: &Path) -> anyhow::Result<()> {
+    let mut pending = vec![dir.to_owned()];
+    while let Some(dir) = pending.pop() {
+        for entry in std::fs::read_dir(dir)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                pending.push(path);
+            } else if path.file_name().is_some_and(|name| name == "lock") {
+                let file = File::options().read(true).write(true).open(&path)?;
+                let freed = tasks::within(FREED, async {
+                    while file.try_lock().is_err() {
+                        tasks::sleep(Duration::from_millis(1)).await;
+                    }
+                });
+                freed.await.with_context(|| format!("{} is still in use", path.display()))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 impl std::fmt::Debug for OneProcess {
