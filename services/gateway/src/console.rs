@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::routing::get;
 use http::HeaderMap;
 
+use crate::inside::Inside;
 use crate::parts::DemoHints;
 use crate::security::{Fixed, STRICT};
 
@@ -14,7 +15,7 @@ mod page;
 pub(crate) use page::Place;
 
 /// The page and its files. All of them are fixed while the process runs.
-pub(crate) fn router(services: &[Place], demo: Option<&DemoHints>, version: &'static str) -> Router {
+pub(crate) fn router(services: &[Place], demo: Option<&DemoHints>, version: &'static str, _inside: &Inside) -> Router {
     let page = page::first_page(services, demo, version).into_string();
     let fixed = |path: &'static str, kind: &'static str, bytes: String| {
         let serve = async |State(file): State<Fixed>, asked: HeaderMap| file.answer(&asked);

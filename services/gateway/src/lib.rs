@@ -7,11 +7,12 @@
 //!
 //! Modules in reading order:
 //!
-//! * [`parts`]: what the app hands over; [`router`]: what becomes of it;
+//! * [`parts`]: what the app hands over; [`router`]: what becomes of it; [`inside`]: how pages ask the API;
 //! * `table`: which service answers which path; `proxy`: the way to a service in another process;
 //! * `docs`: `/openapi.json`, `/docs`, `/docs/problems/{code}`; `console`: the first page; `security`: the headers of
 //!   everything that a browser shows.
 
+pub mod inside;
 pub mod parts;
 pub mod table;
 

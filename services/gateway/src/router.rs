@@ -12,6 +12,7 @@ use futures::future::Either;
 use madrigal_http::{Edge, problem};
 use tower::{Layer, Service};
 
+use crate::inside::Inside;
 use crate::parts::{GatewayError, GatewayParts, Target};
 use crate::proxy::{self, Proxy};
 use crate::{console, docs, table};
@@ -50,9 +51,11 @@ pub fn router(parts: GatewayParts, edge: &Edge) -> Result<Router, GatewayError> 
             }
         }
     }
-    let own = own.merge(console::router(&placed, demo.as_ref(), version)).fallback(async || problem::unknown_path());
-    let own = edge.wrap_service("gateway", own);
-    Ok(services.into_iter().fold(own, Router::merge))
+    let own = edge.wrap_service("gateway", own.fallback(async || problem::unknown_path()));
+    let api = services.into_iter().fold(own, Router::merge);
+    // The pages ask the API; the API knows no pages, so nothing holds itself alive.
+    let pages = console::router(&placed, demo.as_ref(), version, &Inside::new(api.clone()));
+    Ok(api.merge(edge.wrap_service("gateway", pages)))
 }
 
 /// Whatever the description promises under `/v1` must be found by the table too, else the shop would answer differently as
