@@ -5,12 +5,14 @@
 //!
 //! * [`view`]: rows, columns, checkpoints, batches, queries; [`store`]: the port [`ViewStore`]; [`memory`]: its reference;
 //! * [`projection`]: the pure fold; [`runner`]: what keeps a view in step; [`reader`]: reads as fresh as a token asks;
-//! * [`parking`] and [`control`]: what could not be handled, and the operator's verbs;
+//! * [`parking`] and [`control`]: what could not be handled, and the operator's verbs; [`managed`]: generations and what an
+//!   operator does with them;
 //! * [`offsets`], [`consumer`], [`reactor`]: consumers with effects, which are never rebuilt;
 //! * [`progress`]: status, lag, and why something does not go on; [`upcast`]: old events in their current form.
 
 pub mod consumer;
 pub mod control;
+pub mod managed;
 pub mod memory;
 pub mod offsets;
 pub mod parking;
@@ -25,6 +27,11 @@ pub mod view;
 
 pub use consumer::{ConsumerControl, ConsumerOptions, Delivery, HandleError};
 pub use control::ProjectionControl;
+pub use managed::{
+    Accepted, CandidateState, CandidateStatus, Compared, Comparison, Difference, DynManaged, ManagedProjection,
+    OperateError, ParkedIn, PreviousStatus, ProjectionLag, ProjectionStatus, Refusal, ServingState, Verdict,
+    WhyStalled,
+};
 pub use memory::MemoryViews;
 pub use offsets::{DynOffsets, GroupBatch, GroupId, MemoryOffsets, Offsets};
 pub use parking::{LaneReport, ParkedEvent, ParkedFilter, ParkedPayload, ParkingError, Skipped};

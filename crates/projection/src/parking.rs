@@ -94,7 +94,7 @@ impl ParkedFilter {
 }
 
 /// What a retry or a skip did to a lane.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LaneReport {
     /// How many parked events were applied.
