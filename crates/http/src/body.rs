@@ -142,7 +142,7 @@ fn syntax(bytes: &[u8]) -> Result<(Value, Findings), Problem> {
     Ok((value, findings))
 }
 
-fn media_type(headers: &HeaderMap, accepted: &[&'static str]) -> Result<(), Problem> {
+pub(crate) fn media_type(headers: &HeaderMap, accepted: &[&'static str]) -> Result<(), Problem> {
     let refused = || problem::unsupported_media_type(accepted[0]);
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {

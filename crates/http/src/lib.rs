@@ -8,6 +8,7 @@
 //!
 //! * [`problem`]: RFC 9457 documents, ready-made ones for what everybody needs;
 //! * [`body`], [`query`], [`path`], [`headers`], [`page`]: what comes in, checked, and what goes out in pages;
+//!   [`ndjson`]: imports, line by line;
 //! * [`auth`]: bearer tokens and the caller;
 //! * [`edge`]: the layers around a service's router; [`server`]: serving it on a socket;
 //! * [`calls`]: typed calls between services, inside the process or over HTTP;
@@ -18,6 +19,7 @@ pub mod body;
 pub mod calls;
 pub mod edge;
 pub mod headers;
+pub mod ndjson;
 pub mod openapi;
 pub mod page;
 pub mod path;

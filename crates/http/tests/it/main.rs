@@ -7,6 +7,7 @@ mod bodies;
 mod calls;
 mod edge;
 mod examples;
+mod lines;
 mod odd_input;
 mod over_sockets;
 mod problem_pages;

@@ -1,16 +1,12 @@
 //! Importing products: lines in, lines out, both streamed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::{Body as RawBody, BodyDataStream};
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use bytes::{Bytes, BytesMut};
-use futures::{Stream, StreamExt};
-use http::HeaderMap;
-use http::header::CONTENT_TYPE;
+use axum::response::Response;
+use futures::StreamExt;
 use madrigal_core::{CallContext, FaultOutcome, FaultRetry, tasks};
+use madrigal_http::ndjson::{self, Line, Lines};
 use madrigal_http::openapi::Refusals;
 use madrigal_http::problem::{self, Answered, Problem};
 use madrigal_http::{Caller, Context, body};
@@ -25,8 +21,6 @@ use crate::domain::ProductId;
 const MAX_LINE_BYTES: usize = 256 * 1024;
 /// Lines that are under way at the same time: the desk makes them durable together.
 const LINES_AT_ONCE: usize = 256;
-/// How long the next bytes may take to arrive.
-const IDLE_LIMIT: Duration = Duration::from_secs(30);
 /// How often a line is put to the desk again where the desk was too busy.
 const ATTEMPTS: u32 = 50;
 
@@ -61,35 +55,29 @@ pub(super) async fn import_products(
     State(api): Shared,
     caller: Caller,
     Context(mut context): Context,
-    headers: HeaderMap,
-    body: RawBody,
+    lines: Lines,
 ) -> Answered<Response> {
     caller.require_operator()?;
-    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = media_type.split(';').next().unwrap_or_default().trim();
-    if !["application/x-ndjson", "application/ndjson"].iter().any(|known| media_type.eq_ignore_ascii_case(known)) {
-        return Err(problem::unsupported_media_type("application/x-ndjson"));
-    }
     context.user_id = Some(caller.actor().into());
-    let results = lines(body.into_data_stream())
+    let results = lines
+        .of_at_most(MAX_LINE_BYTES)?
         .map(move |line| {
             let (api, context) = (Arc::clone(&api), context.clone());
             async move { import_line(&api, context, line).await }
         })
-        .buffered(LINES_AT_ONCE)
-        .map(|result| Ok::<Bytes, std::convert::Infallible>(written(&result)));
-    Ok(([(CONTENT_TYPE, "application/x-ndjson")], RawBody::from_stream(results)).into_response())
+        .buffered(LINES_AT_ONCE);
+    Ok(ndjson::answer(results))
 }
 
-async fn import_line(api: &Api, context: CallContext, (line, text): (u64, Result<Bytes, Problem>)) -> LineResult {
+async fn import_line(api: &Api, context: CallContext, line: Line) -> LineResult {
     let refused = |product_id, problem| LineResult {
-        line,
+        line: line.number,
         product_id,
         outcome: "refused",
         version: None,
         problem: Some(problem),
     };
-    let new: NewProduct = match text.and_then(|text| body::parsed(&text)) {
+    let new: NewProduct = match line.text.and_then(|text| body::parsed(&text)) {
         Ok((new, _)) => new,
         Err(problem) => return refused(None, problem),
     };
@@ -101,7 +89,7 @@ async fn import_line(api: &Api, context: CallContext, (line, text): (u64, Result
     let change = ProductChange::Import { details, price, initial_stock };
     match ask(api, context, Command::ChangeProduct { product: id, change }).await {
         Ok(Reply::ProductSaved(saved)) => LineResult {
-            line,
+            line: line.number,
             product_id,
             outcome: match saved.effect {
                 Effect::Created => "created",
@@ -130,82 +118,5 @@ async fn ask(api: &Api, context: CallContext, command: Command) -> Result<Reply,
                 _ => return Err(problem::from_fault(&fault)),
             },
         }
-    }
-}
-
-fn written(result: &LineResult) -> Bytes {
-    let mut line = serde_json::to_vec(result).unwrap_or_default();
-    line.push(b'\n');
-    line.into()
-}
-
-struct Reading {
-    body: BodyDataStream,
-    buffer: BytesMut,
-    /// How much of the buffer was looked through for the end of the line.
-    looked: usize,
-    line: u64,
-    /// In the middle of a line that is too long: it was answered, its rest is passed over.
-    passing_over: bool,
-    ended: bool,
-}
-
-/// The lines of a body, numbered from 1, in memory one at a time. A last line needs no end of line.
-fn lines(body: BodyDataStream) -> impl Stream<Item = (u64, Result<Bytes, Problem>)> {
-    let reading = Reading { body, buffer: BytesMut::new(), looked: 0, line: 0, passing_over: false, ended: false };
-    futures::stream::unfold(reading, |mut reading| async move { Some((reading.next().await?, reading)) })
-}
-
-impl Reading {
-    async fn next(&mut self) -> Option<(u64, Result<Bytes, Problem>)> {
-        loop {
-            if let Some(end) = self.buffer[self.looked..].iter().position(|byte| *byte == b'\n') {
-                let mut line = self.buffer.split_to(self.looked + end + 1);
-                line.truncate(line.len() - 1);
-                self.looked = 0;
-                if std::mem::take(&mut self.passing_over) {
-                    continue;
-                }
-                return Some(self.numbered(line.freeze()));
-            }
-            self.looked = self.buffer.len();
-            if self.buffer.len() > MAX_LINE_BYTES {
-                self.buffer.clear();
-                self.looked = 0;
-                if !std::mem::replace(&mut self.passing_over, true) {
-                    self.line += 1;
-                    return Some((self.line, Err(problems::line_too_long(MAX_LINE_BYTES))));
-                }
-            }
-            if self.ended {
-                let rest = self.buffer.split();
-                self.looked = 0;
-                let unfinished = !rest.is_empty() && !std::mem::take(&mut self.passing_over);
-                return unfinished.then(|| self.numbered(rest.freeze()));
-            }
-            match tasks::within(IDLE_LIMIT, self.body.next()).await {
-                Some(Some(Ok(bytes))) => self.buffer.extend_from_slice(&bytes),
-                Some(None) => self.ended = true,
-                Some(Some(Err(_))) | None => {
-                    self.ended = true;
-                    self.buffer.clear();
-                    self.looked = 0;
-                    self.line += 1;
-                    return Some((self.line, Err(problems::import_cut_off())));
-                }
-            }
-        }
-    }
-
-    fn numbered(&mut self, line: Bytes) -> (u64, Result<Bytes, Problem>) {
-        self.line += 1;
-        let checked = if line.len() > MAX_LINE_BYTES {
-            Err(problems::line_too_long(MAX_LINE_BYTES))
-        } else if line.iter().all(u8::is_ascii_whitespace) {
-            Err(problems::blank_line())
-        } else {
-            Ok(line)
-        };
-        (self.line, checked)
     }
 }

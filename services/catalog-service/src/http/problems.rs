@@ -1,6 +1,5 @@
 //! Refusals as problems, each in one way.
 
-use http::StatusCode;
 use madrigal_core::{Fault, FaultRetry};
 use madrigal_http::problem::{self, Problem};
 use madrigal_projection::NotYet;
@@ -59,30 +58,10 @@ pub(super) fn of_not_yet(error: NotYet) -> Problem {
     }
 }
 
-/// A line of an import that is longer than a line may be.
-pub(super) fn line_too_long(limit: usize) -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "line-too-long", "The line is too long")
-        .detail(format!("A line has at most {limit} bytes."))
-}
-
-/// A line of an import without a product.
-pub(super) fn blank_line() -> Problem {
-    problem::bad_request("blank-line", "The line is blank", "Each line is one product as JSON.")
-}
-
 /// A line of an import that could not be repeated safely.
 pub(super) fn product_id_required() -> Problem {
     problem::invalid_body(vec![problem::FieldError {
         pointer: "/productId".to_owned(),
         detail: "is required in an import: without it, importing again would create the product again".to_owned(),
     }])
-}
-
-/// An import whose body ended before its time.
-pub(super) fn import_cut_off() -> Problem {
-    problem::bad_request(
-        "import-cut-off",
-        "The import was cut off",
-        "The body did not arrive as a whole. Lines answered before are done; send the file again, they will be unchanged.",
-    )
 }
