@@ -174,6 +174,28 @@ impl Database {
         .await
     }
 
+    /// Everything as it is now, for reads that take their time; on a connection of its own, apart from the readers. While it
+    /// lives the write-ahead log cannot be emptied.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the engine broke.
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    pub async fn snapshot(&self) -> Result<DatabaseSnapshot, Fault> {
+        let inner = Arc::clone(&self.inner);
+        let opened = off_thread("snapshot", move || {
+            let open = || {
+                let reader = open_reader(&inner.path, inner.options)?;
+                // A transaction begins to see one moment with its first read.
+                reader.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema;")?;
+                Ok(reader)
+            };
+            open().map_err(|error| fault::of("snapshot", error))
+        });
+        Ok(DatabaseSnapshot { connection: Arc::new(Mutex::new(opened.await?)) })
+    }
+
     /// Writes all pages of the log into the file and empties the log: before a copy of the file, or a clean stop.
     ///
     /// # Errors
@@ -194,6 +216,40 @@ impl Database {
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Database").field("path", &self.inner.path).finish_non_exhaustive()
+    }
+}
+
+/// A database as of one moment. Cheap to clone; reads take turns. Ends with the last clone.
+#[derive(Clone)]
+pub struct DatabaseSnapshot {
+    connection: Arc<Mutex<Connection>>,
+}
+
+impl DatabaseSnapshot {
+    /// Reads.
+    ///
+    /// # Errors
+    /// A [`Fault`] where the closure returned an error.
+    ///
+    /// # Cancellation
+    /// Safe: reads only (the closure runs to its end in the background).
+    pub async fn read<T, W>(&self, operation: &'static str, work: W) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection) -> sql::Result<T> + Send + 'static,
+    {
+        let connection = Arc::clone(&self.connection);
+        off_thread(operation, move || {
+            let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            work(&connection).map_err(|error| fault::of(operation, error))
+        })
+        .await
+    }
+}
+
+impl std::fmt::Debug for DatabaseSnapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DatabaseSnapshot").finish_non_exhaustive()
     }
 }
 

@@ -18,7 +18,7 @@ pub mod snapshots;
 pub mod sql;
 pub mod views;
 
-pub use database::{Database, DatabaseOptions, Durability};
+pub use database::{Database, DatabaseOptions, DatabaseSnapshot, Durability};
 pub use key_value::SqliteKeyValue;
 pub use migrations::Migration;
 pub use offsets::SqliteOffsets;

@@ -1,5 +1,6 @@
 //! Views in SQLite: one rowid table per view and generation, its checkpoint and parked events in the same file.
 
+mod generations;
 mod table;
 
 use std::collections::HashMap;
@@ -9,7 +10,8 @@ use async_trait::async_trait;
 use madrigal_core::{Fault, JsonBytes, LogEpoch, Position, StreamVersion};
 use madrigal_projection::memory::{check_columns, check_progress};
 use madrigal_projection::{
-    Checkpoint, ColumnValue, Columns, ParkedEvent, ParkedFilter, Query, StoredRow, ViewBatch, ViewId, ViewStore,
+    Checkpoint, ColumnValue, Columns, DynViewSnapshot, Generations, ParkedEvent, ParkedFilter, Query, StoredRow,
+    ViewBatch, ViewId, ViewStore,
 };
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
@@ -21,20 +23,25 @@ use crate::migrations::Migration;
 use crate::parked::{self, number, unsigned};
 use crate::sql;
 
-const STEPS: &[Migration] = &[Migration {
-    version: 1,
-    name: "views and what they parked",
-    sql: "CREATE TABLE views (
+const STEPS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "views and what they parked",
+        sql: "CREATE TABLE views (
         name TEXT NOT NULL, generation INTEGER NOT NULL, columns TEXT NOT NULL, epoch TEXT, position INTEGER,
         PRIMARY KEY (name, generation)) STRICT;",
-}];
+    },
+    Migration { version: 2, name: "generations", sql: generations::TABLE },
+];
 
 /// Views in one SQLite file. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct SqliteViews {
     database: Database,
-    tables: Arc<Mutex<HashMap<ViewId, Arc<Table>>>>,
+    tables: Tables,
 }
+
+type Tables = Arc<Mutex<HashMap<ViewId, Arc<Table>>>>;
 
 impl SqliteViews {
     /// The views of this file.
@@ -136,6 +143,28 @@ impl ViewStore for SqliteViews {
     async fn parked_lanes(&self, view: &ViewId, limit: usize) -> Result<Vec<String>, Fault> {
         let scope = scope(view);
         self.database.read("parked-lanes", move |connection| parked::lanes(connection, &scope, limit)).await
+    }
+
+    async fn generations(&self, name: &str) -> Result<Option<Generations>, Fault> {
+        let name = name.to_owned();
+        self.database.read("generations", move |connection| generations::read(connection, &name)).await
+    }
+
+    async fn arrange(&self, name: &str, next: &Generations) -> Result<(), Fault> {
+        let (name, next) = (name.to_owned(), next.clone());
+        let refused = self.database.decide("arrange", move |tx| generations::arrange(tx, &name, &next)).await?;
+        refused.map_err(|why| fault::permanent("arrange", why))
+    }
+
+    async fn snapshot(&self) -> Result<DynViewSnapshot, Fault> {
+        let snapshot = self.database.snapshot().await?;
+        Ok(Arc::new(generations::SqliteSnapshot { snapshot, tables: Arc::clone(&self.tables) }))
+    }
+
+    async fn clear(&self, view: &ViewId, at_most: usize) -> Result<bool, Fault> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner).remove(view);
+        let id = view.clone();
+        self.database.write("clear-view", move |tx| generations::clear(tx, &id, at_most)).await
     }
 }
 

@@ -22,8 +22,8 @@ use madrigal_event_store::{
     StreamSlice, WaitError,
 };
 use madrigal_projection::{
-    Checkpoint, DynViewStore, Interest, MemoryViews, ParkedEvent, ParkedFilter, Projection, ProjectionRunner, Query,
-    RunnerOptions, StoredRow, ViewBatch, ViewId, ViewStore,
+    Checkpoint, DynViewSnapshot, DynViewStore, Generations, Interest, MemoryViews, ParkedEvent, ParkedFilter,
+    Projection, ProjectionRunner, Query, RunnerOptions, StoredRow, ViewBatch, ViewId, ViewStore,
 };
 use serde::Serialize;
 
@@ -133,10 +133,13 @@ pub enum CommitFate {
     AnswerLost,
 }
 
+type Fate = Box<dyn Fn(usize) -> CommitFate + Send + Sync>;
+
 /// A view store whose commits meet a scripted fate.
 pub struct FailingViews {
     inner: DynViewStore,
-    fate: Box<dyn Fn(usize) -> CommitFate + Send + Sync>,
+    fate: Fate,
+    arranging: Option<Fate>,
     commits: Mutex<usize>,
     /// Whether any commit has failed or lost its answer yet.
     struck: AtomicBool,
@@ -145,7 +148,14 @@ pub struct FailingViews {
 impl FailingViews {
     /// `fate` is asked with the number of the commit, from 0, failed ones included.
     pub fn new(inner: DynViewStore, fate: impl Fn(usize) -> CommitFate + Send + Sync + 'static) -> Self {
-        Self { inner, fate: Box::new(fate), commits: Mutex::new(0), struck: AtomicBool::new(false) }
+        let (commits, struck) = (Mutex::new(0), AtomicBool::new(false));
+        Self { inner, fate: Box::new(fate), arranging: None, commits, struck }
+    }
+
+    /// With changes of generations meeting a fate too, asked with the revision that is to be stored.
+    #[must_use]
+    pub fn arranging(self, fate: impl Fn(usize) -> CommitFate + Send + Sync + 'static) -> Self {
+        Self { arranging: Some(Box::new(fate)), ..self }
     }
 }
 
@@ -196,6 +206,33 @@ impl ViewStore for FailingViews {
     async fn parked_lanes(&self, view: &ViewId, limit: usize) -> Result<Vec<String>, Fault> {
         self.inner.parked_lanes(view, limit).await
     }
+
+    async fn generations(&self, name: &str) -> Result<Option<Generations>, Fault> {
+        self.inner.generations(name).await
+    }
+
+    async fn arrange(&self, name: &str, next: &Generations) -> Result<(), Fault> {
+        let fate = match &self.arranging {
+            Some(fate) => fate(usize::try_from(next.revision).unwrap()),
+            None => CommitFate::Works,
+        };
+        match fate {
+            CommitFate::Works => self.inner.arrange(name, next).await,
+            CommitFate::Fails => Err(Fault::not_applied("failing-views", "arrange", "scripted failure")),
+            CommitFate::AnswerLost => {
+                self.inner.arrange(name, next).await?;
+                Err(Fault::unknown("failing-views", "arrange", "scripted loss of the answer"))
+            }
+        }
+    }
+
+    async fn snapshot(&self) -> Result<DynViewSnapshot, Fault> {
+        self.inner.snapshot().await
+    }
+
+    async fn clear(&self, view: &ViewId, at_most: usize) -> Result<bool, Fault> {
+        self.inner.clear(view, at_most).await
+    }
 }
 
 /// A view as it can be compared: rows with version and position, and what is parked.
@@ -245,7 +282,7 @@ where
     let epoch = LogEpoch::new(&Host::system());
     let log = || -> DynEventStore { Arc::new(ReplayLog::new(epoch, history.clone())) };
     let expected = by_hand(&make(), &history);
-    let view = ViewId::new(make().name(), make().version()).unwrap();
+    let view = ViewId::new(make().name(), 1).unwrap();
     let size = |batch| RunnerOptions { batch, batch_behind: batch, ..RunnerOptions::default() };
 
     for batch in [1, 2, 3, 7, 1_000] {

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 
 use madrigal_core::{FaultOutcome, FaultRetry, Host, JsonBytes, LogEpoch, Position, StreamVersion, Timestamp};
 use madrigal_projection::{
-    Checkpoint, Columns, DynViewStore, ParkedEvent, ParkedFilter, Query, Skipped, StoredRow, ViewBatch, ViewId,
+    Checkpoint, Columns, DynViewStore, Generations, ParkedEvent, ParkedFilter, Query, Skipped, StoredRow, ViewBatch,
+    ViewId,
 };
 
 /// Makes one test for each case. `$make` is an async function that returns a store and whatever keeps it alive.
@@ -34,6 +35,10 @@ macro_rules! view_store_suite {
             parked_events_come_in_order_and_hold_their_lanes
             a_skipped_event_stays_listed_and_frees_its_lane
             a_parked_event_is_replaced_by_its_later_self
+            generations_are_taken_one_revision_after_the_other
+            a_snapshot_shows_all_views_as_of_one_moment
+            snapshot_pages_join_without_gaps
+            a_cleared_view_is_gone_and_no_other
         );
     };
     (@cases $make:path: $($case:ident)+) => {
@@ -361,4 +366,88 @@ pub async fn a_parked_event_is_replaced_by_its_later_self(store: DynViewStore) {
     case.store.commit(&view(), ViewBatch { parked: vec![parked("key/a", 3, 2)], ..case.batch(3) }).await.unwrap();
     let listed = case.store.parked(&view(), ParkedFilter::default()).await.unwrap();
     assert_eq!(listed, [parked("key/a", 3, 2)]);
+}
+
+/// Rule 6.
+pub async fn generations_are_taken_one_revision_after_the_other(store: DynViewStore) {
+    let now = Timestamp::from_micros(1_700_000_000_000_000);
+    assert_eq!(store.generations("test-view").await.unwrap(), None);
+    let first = Generations::first(3, now);
+    let begun = first.begun(4, true, now).unwrap();
+    let refused = store.arrange("test-view", &begun).await.unwrap_err();
+    assert_eq!((refused.retry, refused.outcome), (FaultRetry::Never, FaultOutcome::NotApplied));
+    store.arrange("test-view", &first).await.unwrap();
+    store.arrange("test-view", &begun).await.unwrap();
+    for stale in [&first, &begun] {
+        store.arrange("test-view", stale).await.unwrap_err();
+    }
+    assert_eq!(store.generations("test-view").await.unwrap(), Some(begun));
+    assert_eq!(store.generations("other-view").await.unwrap(), None);
+    store.arrange("other-view", &first).await.unwrap();
+}
+
+/// Rule 7.
+pub async fn a_snapshot_shows_all_views_as_of_one_moment(store: DynViewStore) {
+    let case = Case::of(store).await;
+    let second = ViewId::new("test-view", 2).unwrap();
+    case.store.prepare(&second, COLUMNS).await.unwrap();
+    case.put(1, &[("a", owned("1", 7, "new")), ("b", row("1"))]).await;
+    let puts = vec![("a".to_owned(), owned("2", 8, "old"))];
+    case.store.commit(&second, ViewBatch { puts, ..case.batch(5) }).await.unwrap();
+    let snapshot = case.store.snapshot().await.unwrap();
+    case.put(2, &[("a", row("3")), ("c", row("3"))]).await;
+    case.store.commit(&second, ViewBatch { deletes: vec!["a".to_owned()], ..case.batch(6) }).await.unwrap();
+    let at = |checkpoint: Option<Checkpoint>| checkpoint.unwrap().position;
+    assert_eq!(at(snapshot.checkpoint(&view()).await.unwrap()), Position(1));
+    assert_eq!(at(snapshot.checkpoint(&second).await.unwrap()), Position(5));
+    assert_eq!(snapshot.checkpoint(&ViewId::new("test-view", 3).unwrap()).await.unwrap(), None);
+    let rows = snapshot.rows(&view(), None, 10).await.unwrap();
+    assert_eq!(rows, vec![("a".to_owned(), owned("1", 7, "new")), ("b".to_owned(), row("1"))]);
+    let rows = snapshot.rows(&second, None, 10).await.unwrap();
+    assert_eq!(rows, vec![("a".to_owned(), owned("2", 8, "old"))]);
+    assert_eq!(at(case.store.checkpoint(&view()).await.unwrap()), Position(2));
+}
+
+/// Rules 3 and 7.
+pub async fn snapshot_pages_join_without_gaps(store: DynViewStore) {
+    let case = Case::of(store).await;
+    let keys: Vec<String> = (0..25).map(|n| format!("key-{n:02}")).collect();
+    let rows: Vec<(&str, StoredRow)> = keys.iter().map(|key| (key.as_str(), row(key))).collect();
+    case.put(1, &rows).await;
+    let snapshot = case.store.snapshot().await.unwrap();
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = snapshot.rows(&view(), after, 7).await.unwrap();
+        assert!(page.len() <= 7);
+        let Some((last, _)) = page.last() else { break };
+        after = Some(last.clone());
+        seen.extend(page.into_iter().map(|(key, _)| key));
+    }
+    assert_eq!(seen, keys);
+}
+
+/// Rule 8.
+pub async fn a_cleared_view_is_gone_and_no_other(store: DynViewStore) {
+    let case = Case::of(store).await;
+    let second = ViewId::new("test-view", 2).unwrap();
+    case.store.prepare(&second, COLUMNS).await.unwrap();
+    let puts = || (0..30).map(|n| (format!("key-{n:02}"), owned("1", n, "new"))).collect::<Vec<_>>();
+    let parked = || vec![parked("key/a", 1, 1)];
+    for id in [&view(), &second] {
+        let batch = ViewBatch { puts: puts(), parked: parked(), ..case.batch(5) };
+        case.store.commit(id, batch).await.unwrap();
+    }
+    let mut turns = 0;
+    while !case.store.clear(&second, 7).await.unwrap() {
+        turns += 1;
+        assert!(turns < 20, "clearing does not come to its end");
+    }
+    assert!(turns >= 4, "a few rows at a time, not {turns} turns");
+    assert!(case.store.clear(&second, 7).await.unwrap(), "it is cleared already");
+    assert_eq!(case.keys(Query::oldest(100)).await.len(), 30);
+    assert_eq!(case.store.parked(&view(), ParkedFilter::default()).await.unwrap().len(), 1);
+    case.store.prepare(&second, COLUMNS).await.unwrap();
+    assert_eq!(case.store.checkpoint(&second).await.unwrap(), None);
+    assert!(case.store.query(&second, Query::oldest(100)).await.unwrap().is_empty());
+    assert!(case.store.parked(&second, ParkedFilter::default()).await.unwrap().is_empty());
 }

@@ -12,6 +12,7 @@
 
 pub mod consumer;
 pub mod control;
+pub mod generations;
 pub mod managed;
 pub mod memory;
 pub mod offsets;
@@ -27,6 +28,7 @@ pub mod view;
 
 pub use consumer::{ConsumerControl, ConsumerOptions, Delivery, HandleError};
 pub use control::ProjectionControl;
+pub use generations::{Candidate, Generation, Generations};
 pub use managed::{
     Accepted, CandidateState, CandidateStatus, Compared, Comparison, Difference, DynManaged, ManagedProjection,
     OperateError, ParkedIn, PreviousStatus, ProjectionLag, ProjectionStatus, Refusal, ServingState, Verdict,
@@ -40,6 +42,6 @@ pub use projection::{ApplyError, Interest, Projection};
 pub use reactor::{Reactor, ReactorRunner};
 pub use reader::{NotYet, ViewReader, Viewed};
 pub use runner::{ProjectionRunner, RunnerOptions};
-pub use store::{DynViewStore, ViewStore};
+pub use store::{DynViewSnapshot, DynViewStore, ViewSnapshot, ViewStore};
 pub use upcast::Upcaster;
 pub use view::{Checkpoint, ColumnValue, Columns, Query, StoredRow, ViewBatch, ViewId};

@@ -1,13 +1,14 @@
 //! The in-memory view store: the rules, written as plainly as possible. For tests and for views that may be lost.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use madrigal_core::{Fault, Position};
 
+use crate::generations::Generations;
 use crate::parking::{ParkedEvent, ParkedFilter};
-use crate::store::ViewStore;
+use crate::store::{DynViewSnapshot, ViewSnapshot, ViewStore};
 use crate::view::{Checkpoint, Columns, Query, StoredRow, ViewBatch, ViewId, is_name};
 
 const ENGINE: &str = "memory-views";
@@ -16,9 +17,10 @@ const ENGINE: &str = "memory-views";
 #[derive(Debug, Default)]
 pub struct MemoryViews {
     views: Mutex<HashMap<ViewId, View>>,
+    generations: Mutex<HashMap<String, Generations>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct View {
     columns: &'static [&'static str],
     rows: BTreeMap<String, StoredRow>,
@@ -176,5 +178,54 @@ impl ViewStore for MemoryViews {
             lanes.truncate(limit);
             Ok(lanes)
         })
+    }
+
+    async fn generations(&self, name: &str) -> Result<Option<Generations>, Fault> {
+        Ok(self.generations.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned())
+    }
+
+    async fn arrange(&self, name: &str, next: &Generations) -> Result<(), Fault> {
+        let mut known = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        next.check_follows(known.get(name)).map_err(|why| Fault::permanent(ENGINE, "arrange", why))?;
+        known.insert(name.to_owned(), next.clone());
+        Ok(())
+    }
+
+    async fn snapshot(&self) -> Result<DynViewSnapshot, Fault> {
+        Ok(Arc::new(MemorySnapshot(self.lock().clone())))
+    }
+
+    async fn clear(&self, view: &ViewId, at_most: usize) -> Result<bool, Fault> {
+        let mut views = self.lock();
+        let Some(known) = views.get_mut(view) else { return Ok(true) };
+        if known.rows.len() > at_most {
+            let first: Vec<String> = known.rows.keys().take(at_most).cloned().collect();
+            first.iter().for_each(|key| drop(known.rows.remove(key)));
+            return Ok(false);
+        }
+        views.remove(view);
+        Ok(true)
+    }
+}
+
+/// A copy of everything.
+struct MemorySnapshot(HashMap<ViewId, View>);
+
+#[async_trait]
+impl ViewSnapshot for MemorySnapshot {
+    async fn checkpoint(&self, view: &ViewId) -> Result<Option<Checkpoint>, Fault> {
+        Ok(self.0.get(view).and_then(|view| view.checkpoint))
+    }
+
+    async fn rows(
+        &self,
+        view: &ViewId,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<(String, StoredRow)>, Fault> {
+        let beyond = |key: &str| after.as_deref().is_none_or(|after| key > after);
+        let rows = self.0.get(view).into_iter().flat_map(|view| &view.rows);
+        let own = |(key, row): (&String, &StoredRow)| (key.clone(), row.clone());
+        Ok(rows.filter(|(key, _)| beyond(key)).take(limit.clamp(1, Query::MAX_ROWS)).map(own).collect())
     }
 }

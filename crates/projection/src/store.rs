@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use madrigal_core::Fault;
 
+use crate::generations::Generations;
 use crate::parking::{ParkedEvent, ParkedFilter};
 use crate::view::{Checkpoint, Query, StoredRow, ViewBatch, ViewId};
 
@@ -22,6 +23,10 @@ use crate::view::{Checkpoint, Query, StoredRow, ViewBatch, ViewId};
 ///    a row that was there all the time.
 /// 4. Views MUST NOT see each other's rows, generations of one name included.
 /// 5. [`ViewStore::prepare`] MUST be repeatable, and MUST refuse another set of columns under a known id.
+/// 6. [`ViewStore::arrange`] MUST take the revision that follows the stored one, in one step, and MUST refuse any other
+///    with a fault that certainly had no effect.
+/// 7. A [`ViewSnapshot`] MUST show all views as of one moment, with their columns, whatever is committed afterwards.
+/// 8. [`ViewStore::clear`] MUST take nothing of another view, and nothing of a cleared view may come back.
 #[async_trait]
 pub trait ViewStore: Send + Sync + 'static {
     /// Makes the view known, with its indexed columns (at most [`crate::Columns::MAX`]); called before anything else.
@@ -95,7 +100,70 @@ pub trait ViewStore: Send + Sync + 'static {
     /// # Cancellation
     /// Safe: reads only.
     async fn parked_lanes(&self, view: &ViewId, limit: usize) -> Result<Vec<String>, Fault>;
+
+    /// The generations of a name; `None` before they were first arranged.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the engine broke.
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    async fn generations(&self, name: &str) -> Result<Option<Generations>, Fault>;
+
+    /// Replaces the generations of a name by their next revision.
+    ///
+    /// # Errors
+    /// A permanent [`Fault`] where another revision stands there; a fault if the engine broke.
+    ///
+    /// # Cancellation
+    /// A dropped call may or may not have its effect, always as a whole.
+    async fn arrange(&self, name: &str, next: &Generations) -> Result<(), Fault>;
+
+    /// All views as of now, for reading at leisure.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the engine broke.
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    async fn snapshot(&self) -> Result<DynViewSnapshot, Fault>;
+
+    /// Removes some of a view's rows (about `at_most`), and at last all else of it; true when nothing is left. Nobody may
+    /// read or write the view any more. A view that is not known is cleared already.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the engine broke.
+    ///
+    /// # Cancellation
+    /// Safe to repeat.
+    async fn clear(&self, view: &ViewId, at_most: usize) -> Result<bool, Fault>;
 }
+
+/// All views of a store as of one moment. Ends when it is dropped; stores may have to keep what is changed meanwhile.
+#[async_trait]
+pub trait ViewSnapshot: Send + Sync + 'static {
+    /// How far the view had come.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the engine broke.
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    async fn checkpoint(&self, view: &ViewId) -> Result<Option<Checkpoint>, Fault>;
+
+    /// Rows beyond `after` in the order of their keys, with their columns, at most `limit` (1 to [`Query::MAX_ROWS`]).
+    ///
+    /// # Errors
+    /// A [`Fault`] if the engine broke.
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    async fn rows(&self, view: &ViewId, after: Option<String>, limit: usize)
+    -> Result<Vec<(String, StoredRow)>, Fault>;
+}
+
+/// A snapshot behind a pointer.
+pub type DynViewSnapshot = Arc<dyn ViewSnapshot>;
 
 /// A view store behind a pointer.
 pub type DynViewStore = Arc<dyn ViewStore>;

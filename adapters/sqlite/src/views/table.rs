@@ -8,17 +8,26 @@ use madrigal_projection::{Query, ViewId};
 
 #[derive(Debug)]
 pub(super) struct Table {
-    name: String,
+    pub(super) name: String,
     pub(super) columns: &'static [&'static str],
     pub(super) create: String,
     pub(super) select: String,
     pub(super) upsert: String,
     pub(super) delete: String,
+    /// The first rows in the order of their keys, with their columns.
+    pub(super) first_rows: String,
+    /// The rows beyond a key. Apart from the first, so that it begins with a look-up in the index.
+    pub(super) next_rows: String,
+}
+
+/// The name of a view's table.
+pub(super) fn name_of(view: &ViewId) -> String {
+    format!("view_{}_{}", view.name().replace('-', "_"), view.generation())
 }
 
 impl Table {
     pub(super) fn new(view: &ViewId, columns: &'static [&'static str]) -> Self {
-        let name = format!("view_{}_{}", view.name().replace('-', "_"), view.generation());
+        let name = name_of(view);
         let mut create = format!(
             "CREATE TABLE {name} (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, \
              position INTEGER NOT NULL, body TEXT NOT NULL"
@@ -46,6 +55,10 @@ impl Table {
                  body = excluded.body{sets}"
             ),
             delete: format!("DELETE FROM {name} WHERE key = ?1"),
+            first_rows: format!("SELECT version, position, body, key{names} FROM {name} ORDER BY key LIMIT ?1"),
+            next_rows: format!(
+                "SELECT version, position, body, key{names} FROM {name} WHERE key > ?2 ORDER BY key LIMIT ?1"
+            ),
             name,
         }
     }
