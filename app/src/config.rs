@@ -32,6 +32,8 @@ pub struct Config {
     pub url: String,
     /// Logs.
     pub log: LogSection,
+    /// The console: the pages for people.
+    pub console: ConsoleSection,
     /// user-service.
     pub user: UserSection,
     /// catalog-service.
@@ -52,6 +54,16 @@ pub struct LogSection {
     pub level: String,
     /// One JSON document per line instead of text. Default false.
     pub json: bool,
+}
+
+/// The console.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsoleSection {
+    /// Names by which browsers reach the pages, beside this machine's own and `listen`. Default none.
+    pub hosts: Vec<String>,
+    /// Whether browsers reach the pages over TLS; cookies are then never sent without it. Default false.
+    pub secure: bool,
 }
 
 /// user-service.
@@ -120,6 +132,7 @@ impl Default for Config {
             listen,
             url,
             log: LogSection { level: "info".to_owned(), json: false },
+            console: ConsoleSection { hosts: Vec::new(), secure: false },
             user: UserSection { listen: user.0, url: user.1, hash_memory_kib: 19_456 },
             catalog: CatalogSection { listen: catalog.0, url: catalog.1 },
             order: OrderSection { listen: order.0, url: order.1, delivery_working_days: 3, placing_limit_seconds: 30 },

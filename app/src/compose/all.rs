@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use madrigal_catalog_service::{CatalogConfig, CatalogNeighbours, CatalogService};
 use madrigal_core::{Fault, Host};
-use madrigal_gateway::{DemoHints, GatewayParts, Target, Upstream};
+use madrigal_gateway::{GatewayParts, Target, Upstream};
 use madrigal_http::{Edge, Neighbour, TokenSigner};
 use madrigal_notification_service::{NotificationConfig, NotificationNeighbours, NotificationService};
 use madrigal_order_service::{OrderConfig, OrderNeighbours, OrderService};
@@ -81,11 +81,13 @@ pub async fn compose_all(
     watch!(health, "notification-service", OPTIONAL, mails);
     let metrics = madrigal_telemetry::metrics::metrics()?;
     let edge = Edge::new(Arc::new(signer.verifier()), host.clone());
+    let (console, ends_streams) = super::console::console(config);
     let parts = GatewayParts {
         upstreams,
         openapi: compose::openapi(),
         operations: super::health::operations(health.clone(), metrics.clone()),
-        demo: demo.map(|demo| DemoHints { login: demo.login, password: demo.password }),
+        demo: demo.map(|demo| super::console::hints(config, demo, &signer, host)),
+        console,
         version: env!("CARGO_PKG_VERSION"),
     };
     let router = madrigal_gateway::router(parts, &edge)?;
@@ -96,6 +98,7 @@ pub async fn compose_all(
         runs!("payment-service", payments),
         runs!("notification-service", mails),
         runs!("metrics", metrics),
+        ends_streams,
     ];
     Ok(Composed { router, background, locks, health })
 }

@@ -34,7 +34,10 @@ pub async fn compose_one(service: Service, config: &Config, data: &DataDir, host
     let far = Far { config, signer: &signer, host, caller: service.name() };
     let open = Open { config, data, host, far: &far, health: &health };
     let (router, work) = match service {
-        Service::Gateway => (gateway(config, &edge, health.clone())?, None),
+        Service::Gateway => {
+            let (router, ends_streams) = gateway(config, &edge, health.clone())?;
+            (router, Some(ends_streams))
+        }
         Service::UserService => open.user(signer.clone()).await?,
         Service::CatalogService => open.catalog().await?,
         Service::OrderService => open.order().await?,
@@ -144,7 +147,11 @@ fn url(config: &Config, service: Service) -> &str {
 }
 
 /// The gateway alone: everything is proxied.
-fn gateway(config: &Config, edge: &Edge, health: Health) -> anyhow::Result<Router> {
+fn gateway(
+    config: &Config,
+    edge: &Edge,
+    health: Health,
+) -> anyhow::Result<(Router, (&'static str, Background))> {
     health.add("gateway", CRITICAL, || vec![Check::healthy("routing", "requests are passed on")]);
     let services = [
         Service::UserService,
@@ -157,12 +164,14 @@ fn gateway(config: &Config, edge: &Edge, health: Health) -> anyhow::Result<Route
         service: service.name(),
         target: Target::Http { base_url: url(config, service).to_owned() },
     };
+    let (console, ends_streams) = super::console::console(config);
     let parts = GatewayParts {
         upstreams: services.map(far).into(),
         openapi: compose::openapi(),
         operations: operations(health, madrigal_telemetry::metrics::metrics()?),
         demo: None,
+        console,
         version: env!("CARGO_PKG_VERSION"),
     };
-    Ok(madrigal_gateway::router(parts, edge)?)
+    Ok((madrigal_gateway::router(parts, edge)?, ends_streams))
 }

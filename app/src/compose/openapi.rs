@@ -2,6 +2,7 @@
 
 use madrigal_catalog_service::CatalogService;
 use madrigal_http::FieldError;
+use madrigal_http::openapi::ProblemDocument;
 use madrigal_notification_service::NotificationService;
 use madrigal_order_service::OrderService;
 use madrigal_payment_service::PaymentService;
@@ -11,6 +12,8 @@ use utoipa::openapi::{Components, Info, OpenApi as Description, Server};
 use utoipa::{OpenApi, PartialSchema, ToSchema};
 
 use crate::logs::LogsApi;
+
+mod complete;
 
 /// The services that have a log, by their names.
 pub(super) const WITH_LOGS: [&str; 4] = ["order-service", "catalog-service", "payment-service", "notification-service"];
@@ -35,7 +38,8 @@ pub fn openapi() -> Description {
     components.add_security_scheme("bearer", bearer);
     // Problems name it, and no service's own description does.
     components.schemas.insert(FieldError::name().into_owned(), FieldError::schema());
-    all
+    components.schemas.insert(ProblemDocument::name().into_owned(), ProblemDocument::schema());
+    complete::complete(all)
 }
 
 /// The one description of logs, once per log.

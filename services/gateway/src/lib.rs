@@ -23,5 +23,5 @@ mod router;
 mod security;
 
 pub use docs::problem_codes;
-pub use parts::{DemoHints, GatewayError, GatewayParts, Target, Upstream};
+pub use parts::{ConsoleParts, DemoHints, GatewayError, GatewayParts, Target, Upstream};
 pub use router::router;

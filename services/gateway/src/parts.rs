@@ -1,6 +1,9 @@
 //! What the gateway is made of; the app hands it everything.
 
+use std::sync::Arc;
+
 use axum::Router;
+use madrigal_core::tasks::StopSignal;
 
 /// Everything that the gateway needs to know.
 pub struct GatewayParts {
@@ -13,6 +16,8 @@ pub struct GatewayParts {
     pub operations: Router,
     /// Who may try the shop, where it is a demonstration.
     pub demo: Option<DemoHints>,
+    /// What the pages need to know.
+    pub console: ConsoleParts,
     /// The version of the binary.
     pub version: &'static str,
 }
@@ -39,13 +44,34 @@ pub enum Target {
     },
 }
 
-/// A customer of a demonstration shop, filled in on the first page. Anybody who can open the page can read it.
-#[derive(Debug, Clone)]
+/// How the pages are reached.
+#[derive(Debug, Default)]
+pub struct ConsoleParts {
+    /// Hosts by which the pages may be asked for, beside this machine's own names: names or addresses, a port is not looked
+    /// at. `0.0.0.0` and `::` stand for every address.
+    pub hosts: Vec<String>,
+    /// Whether browsers reach the pages over TLS: cookies are then for TLS and for this host alone.
+    pub secure: bool,
+    /// Ends the pages' streams of changes, so that the server can drain.
+    pub closing: StopSignal,
+}
+
+/// A customer of a demonstration shop, filled in on the log-in page. Anybody who can open the page can read it.
+#[derive(Clone)]
 pub struct DemoHints {
     /// What to log in as.
     pub login: String,
     /// The password.
     pub password: String,
+    /// Issues a token of an operator to whoever presses the button, where the demonstration has one.
+    pub operator: Option<Arc<dyn Fn() -> String + Send + Sync>>,
+}
+
+impl std::fmt::Debug for DemoHints {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let operator = self.operator.is_some();
+        f.debug_struct("DemoHints").field("login", &self.login).field("operator", &operator).finish_non_exhaustive()
+    }
 }
 
 /// Why there is no gateway.

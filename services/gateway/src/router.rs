@@ -25,7 +25,7 @@ use crate::{console, docs, table};
 /// # Panics
 /// Where two services in this process serve the same path and method (axum refuses that).
 pub fn router(parts: GatewayParts, edge: &Edge) -> Result<Router, GatewayError> {
-    let GatewayParts { upstreams, openapi, operations, demo, version } = parts;
+    let GatewayParts { upstreams, openapi, operations, demo, console, version } = parts;
     check_description(&openapi)?;
     let mut seen = HashSet::new();
     let mut own = docs::router(&openapi)?.merge(operations);
@@ -54,7 +54,7 @@ pub fn router(parts: GatewayParts, edge: &Edge) -> Result<Router, GatewayError> 
     let own = edge.wrap_service("gateway", own.fallback(async || problem::unknown_path()));
     let api = services.into_iter().fold(own, Router::merge);
     // The pages ask the API; the API knows no pages, so nothing holds itself alive.
-    let pages = console::router(&placed, demo.as_ref(), version, &Inside::new(api.clone()));
+    let pages = console::router(placed, demo, console, version, Inside::new(api.clone()), edge);
     Ok(api.merge(edge.wrap_service("gateway", pages)))
 }
 

@@ -62,7 +62,8 @@ impl Fixed {
     }
 }
 
-fn harden(headers: &mut HeaderMap, policy: &'static str) {
+/// The headers that keep a page to itself.
+pub(crate) fn harden(headers: &mut HeaderMap, policy: &'static str) {
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

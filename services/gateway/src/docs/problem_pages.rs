@@ -52,7 +52,7 @@ fn page(code: &str, text: &str) -> Fixed {
         p.crumbs { a href="/docs/problems" { "Problems" } " / " code { (code) } }
         article.panel.prose { (PreEscaped(rendered(text))) }
     };
-    fixed(frame::document(&format!("{code} · Problems"), "/docs/problems", "", &body))
+    fixed(frame::bare(&format!("{code} · Problems"), "/docs/problems", &body))
 }
 
 fn list() -> Fixed {
@@ -75,7 +75,7 @@ fn list() -> Fixed {
             }
         }
     };
-    fixed(frame::document("Problems", "/docs/problems", "", &body))
+    fixed(frame::bare("Problems", "/docs/problems", &body))
 }
 
 fn fixed(page: maud::Markup) -> Fixed {

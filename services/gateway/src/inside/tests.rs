@@ -42,6 +42,7 @@ async fn ways(host: &Host) -> (Vec<Router>, std::sync::Arc<madrigal_http::TokenS
             openapi: utoipa::openapi::OpenApi::default(),
             operations: Router::new(),
             demo: None,
+            console: crate::ConsoleParts::default(),
             version: "0.0.0",
         };
         crate::router(parts, edge).unwrap()
@@ -118,6 +119,7 @@ async fn pages_and_api_do_not_hold_each_other_alive() {
         openapi: utoipa::openapi::OpenApi::default(),
         operations: Router::new(),
         demo: None,
+        console: crate::ConsoleParts::default(),
         version: "0.0.0",
     };
     let router = crate::router(parts, &edge).unwrap();

@@ -3,7 +3,7 @@
 use axum::Router;
 use http::{Method, StatusCode};
 use madrigal_core::Host;
-use madrigal_gateway::{DemoHints, GatewayParts, Target, Upstream, problem_codes};
+use madrigal_gateway::{ConsoleParts, DemoHints, GatewayParts, Target, Upstream, problem_codes};
 use madrigal_http::testing;
 use utoipa::OpenApi;
 
@@ -11,15 +11,18 @@ use utoipa::OpenApi;
 #[openapi(info(title = "a shop", version = "1"))]
 struct Nothing;
 
+const HOST: (&str, &str) = ("host", "localhost:8080");
+
 fn gateway() -> Router {
     let (edge, _) = testing::edge(&Host::seeded(1));
     let upstream = Upstream { service: "order-service", target: Target::InProcess(Router::new()) };
-    let demo = DemoHints { login: "ines".into(), password: "\"><script>".into() };
+    let demo = DemoHints { login: "ines".into(), password: "\"><script>".into(), operator: None };
     let parts = GatewayParts {
         upstreams: vec![upstream],
         openapi: Nothing::openapi(),
         operations: Router::new(),
         demo: Some(demo),
+        console: ConsoleParts::default(),
         version: "0.0.0",
     };
     madrigal_gateway::router(parts, &edge).unwrap()
@@ -29,7 +32,7 @@ fn gateway() -> Router {
 async fn every_page_is_ours_alone_and_in_nobodys_frame() {
     let gateway = gateway();
     for path in ["/", "/assets/console.js", "/assets/console.css", "/favicon.svg", "/docs/", "/docs/problems"] {
-        let (status, headers, body) = testing::send(&gateway, Method::GET, path, &[], ()).await;
+        let (status, headers, body) = testing::send(&gateway, Method::GET, path, &[HOST], ()).await;
         assert_eq!(status, StatusCode::OK, "{path}");
         let policy = headers["content-security-policy"].to_str().unwrap();
         assert!(policy.starts_with("default-src 'self';"), "{path}: {policy}");
@@ -50,8 +53,8 @@ async fn every_page_is_ours_alone_and_in_nobodys_frame() {
 }
 
 #[tokio::test]
-async fn the_first_page_has_nothing_inline_and_escapes_what_it_is_given() {
-    let (_, _, body) = testing::send(&gateway(), Method::GET, "/", &[], ()).await;
+async fn a_page_has_nothing_inline_and_escapes_what_it_is_given() {
+    let (_, _, body) = testing::send(&gateway(), Method::GET, "/login", &[HOST], ()).await;
     let page = body.as_str().unwrap();
     for inline in ["style=", "onclick=", "<style", "javascript:", "\"><script>"] {
         assert!(!page.contains(inline), "{inline}");

@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use madrigal_core::Host;
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_gateway::table::TABLE;
-use madrigal_gateway::{GatewayError, GatewayParts, Target, Upstream};
+use madrigal_gateway::{ConsoleParts, GatewayError, GatewayParts, Target, Upstream};
 use madrigal_http::testing;
 use utoipa::openapi::{OpenApi, OpenApiBuilder, PathItem, PathsBuilder};
 
@@ -26,7 +26,14 @@ fn says_its_name(service: &'static str) -> Router {
 }
 
 fn parts(upstreams: Vec<Upstream>, openapi: OpenApi) -> GatewayParts {
-    GatewayParts { upstreams, openapi, operations: Router::new(), demo: None, version: "0.0.0" }
+    GatewayParts {
+        upstreams,
+        openapi,
+        operations: Router::new(),
+        demo: None,
+        console: ConsoleParts::default(),
+        version: "0.0.0",
+    }
 }
 
 fn gateway(upstreams: Vec<Upstream>, openapi: OpenApi) -> Result<Router, GatewayError> {
