@@ -276,9 +276,12 @@ pub enum ImportCommand {
 pub struct ImportFile {
     /// The file; `-` reads standard input.
     pub file: PathBuf,
-    /// How many requests are under way at once.
+    /// How many requests are under way at once; at most 4 where one brings many lines (products, past orders).
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub concurrency: u32,
+    /// Writes the refused lines here too, as JSON: line, key, reason.
+    #[arg(long, value_name = "FILE")]
+    pub refused: Option<PathBuf>,
 }
 
 /// What can be done with tokens.

@@ -125,6 +125,17 @@ impl Shop {
         self.read(response).await
     }
 
+    /// Sends a request and reads the whole answer as it is.
+    ///
+    /// # Errors
+    /// Where the shop cannot be reached or the answer breaks off.
+    pub async fn send_for_text(&self, request: RequestBuilder) -> anyhow::Result<(StatusCode, Vec<u8>)> {
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        let status = response.status();
+        let text = response.bytes().await.context("the answer was cut short; its outcome is unknown")?;
+        Ok((status, text.into()))
+    }
+
     /// GETs a path.
     ///
     /// # Errors

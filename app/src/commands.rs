@@ -38,7 +38,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Sagas(command) => sagas::run(&connect(&settings)?, settings.output, command).await,
         Command::Import(command) => {
             let config = Config::load(&settings, None)?.config;
-            import::run(&Shop::connect(&settings, &config)?, &config, command).await
+            import::run(&Shop::connect(&settings, &config)?, &config, settings.output, command).await
         }
     }
 }

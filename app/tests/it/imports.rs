@@ -40,7 +40,7 @@ async fn files_come_in_once_and_refused_lines_are_named() {
     );
     let (out, err) = said(&import(&shop, &["products"], &products).await);
     assert!(out.starts_with("products: 2 imported, 0 known already, 2 refused"), "{out}{err}");
-    assert!(err.contains("line 2 refused: no JSON") && err.contains("line 4 refused: 422"), "{err}");
+    assert!(err.contains("line 2 refused: 400") && err.contains("line 4 refused: 422"), "{err}");
     let (out, err) = said(&import(&shop, &["products"], &products).await);
     assert!(out.starts_with("products: 0 imported, 2 known already, 2 refused"), "{out}{err}");
 
@@ -70,6 +70,22 @@ async fn files_come_in_once_and_refused_lines_are_named() {
     }
     let books = madrigal_invariants::check_at_rest(&shop.shop).await.unwrap();
     assert_eq!(books.orders.len(), 1, "the key of a line makes it one order");
-    let refused = import(&shop, &["orders"], &orders).await;
-    assert_eq!(refused.status.code(), Some(2), "past orders cannot be imported yet, and that is said");
+
+    let past = import(&shop, &["orders", "--output", "json"], &orders).await;
+    assert_eq!(past.status.code(), Some(1), "a refused line is a failure: {}", said(&past).1);
+    let summary: serde_json::Value = serde_json::from_slice(&past.stdout).unwrap();
+    let counts = ["kind", "lines", "imported", "known", "refused"].map(|name| summary[name].clone());
+    assert_eq!(counts, [json!("orders"), json!(3), json!(2), json!(0), json!(1)]);
+    let refused = files.path().join("refused.ndjson");
+    let past = import(&shop, &["orders", "--refused", refused.to_str().unwrap()], &orders).await;
+    let (out, err) = said(&past);
+    assert!(out.starts_with("orders: 0 imported, 2 known already, 1 refused"), "{out}{err}");
+    assert!(err.contains("line 2 refused: 422 No such user"), "{err}");
+    let told: serde_json::Value = serde_json::from_slice(&std::fs::read(&refused).unwrap()).unwrap();
+    assert_eq!((&told["line"], &told["key"]), (&json!(2), &json!("b2")));
+    let books = madrigal_invariants::check_at_rest(&shop.shop).await.unwrap();
+    assert_eq!(books.orders.iter().filter(|order| order["imported"] == true).count(), 2);
+    assert_eq!(books.orders.len(), 3, "the live one is another order");
+    let fine = lines(files.path(), "fine.ndjson", &[order("b1", "household-1", "milk")]);
+    assert_eq!(import(&shop, &["orders"], &fine).await.status.code(), Some(0));
 }

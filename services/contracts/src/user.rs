@@ -32,6 +32,30 @@ impl Call for GetBuyer {
     const NAME: &'static str = "user.get-buyer";
 }
 
+/// Asks for the buyer with a user name: imported orders name theirs so.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FindBuyer {
+    /// The user name, regardless of case.
+    pub username: String,
+}
+
+/// A buyer, and who it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FoundBuyer {
+    /// The user.
+    pub user_id: PersonId,
+    /// What an order needs to know.
+    pub buyer: Buyer,
+}
+
+impl Call for FindBuyer {
+    /// `None`: there is no such user (any more).
+    type Answer = Option<FoundBuyer>;
+    const NAME: &'static str = "user.find-buyer";
+}
+
 /// Asks for the key of a person.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

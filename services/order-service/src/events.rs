@@ -2,6 +2,8 @@
 //!
 //! Everything personal in them is one sealed value ([`Customer`]). Amounts are minor units of the order's currency.
 
+mod imported;
+
 use madrigal_core::money::Totals;
 use madrigal_core::{
     BasisPoints, CallContext, Currency, EventId, EventType, Fingerprint, JsonBytes, Money, NewEvent, PersonId,
@@ -9,6 +11,8 @@ use madrigal_core::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub use imported::{ImportedItem, OrderImported, past_totals};
 
 /// The buyer as far as an order is concerned: personal, therefore always sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -198,6 +202,7 @@ pub struct OrderCancelled {
 #[expect(missing_docs, reason = "each variant is its event")]
 pub enum OrderEvent {
     Created(OrderCreated),
+    Imported(OrderImported),
     ItemAdded(OrderItemAdded),
     ItemRemoved(OrderItemRemoved),
     Placed(OrderPlaced),
@@ -242,6 +247,7 @@ impl OrderEvent {
         let event_type = event.event_type.as_str();
         let decoded = match (event_type, event.schema_version) {
             ("OrderCreated", 1) => event.decode().map(Self::Created),
+            ("OrderImported", 1) => event.decode().map(Self::Imported),
             ("OrderItemAdded", 1) => event.decode().map(Self::ItemAdded),
             ("OrderItemRemoved", 1) => event.decode().map(Self::ItemRemoved),
             ("OrderPlaced", 1) => event.decode().map(Self::Placed),
@@ -261,6 +267,7 @@ impl OrderEvent {
     pub const fn event_type(&self) -> &'static str {
         match self {
             Self::Created(_) => "OrderCreated",
+            Self::Imported(_) => "OrderImported",
             Self::ItemAdded(_) => "OrderItemAdded",
             Self::ItemRemoved(_) => "OrderItemRemoved",
             Self::Placed(_) => "OrderPlaced",
@@ -279,6 +286,7 @@ impl OrderEvent {
     pub fn encode(&self, event_id: EventId, context: &CallContext) -> Result<NewEvent, serde_json::Error> {
         let data = match self {
             Self::Created(data) => JsonBytes::of(data),
+            Self::Imported(data) => JsonBytes::of(data),
             Self::ItemAdded(data) => JsonBytes::of(data),
             Self::ItemRemoved(data) => JsonBytes::of(data),
             Self::Placed(data) => JsonBytes::of(data),

@@ -3,6 +3,7 @@
 mod bodies;
 mod changes;
 mod drafts;
+mod import;
 mod listing;
 mod placing;
 mod problems;
@@ -13,18 +14,21 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{delete, get, post};
 
+use madrigal_core::Host;
 use madrigal_projection::ViewReader;
 use madrigal_saga::{SagaEngine, SagaSummaries};
 use utoipa::OpenApi;
 
-use crate::commands::{OrderChanges, Placements};
+use crate::commands::{OrderChanges, OrderImports, Placements};
 use crate::queries::OrderQueries;
 
 /// What the handlers work with.
 pub(crate) struct Api {
     pub(crate) placements: Placements,
     pub(crate) changes: OrderChanges,
+    pub(crate) imports: OrderImports,
     pub(crate) queries: OrderQueries,
+    pub(crate) host: Host,
     pub(crate) engine: SagaEngine,
     pub(crate) directory: ViewReader<SagaSummaries>,
 }
@@ -35,6 +39,7 @@ type Shared = axum::extract::State<Arc<Api>>;
 pub(crate) fn router(api: Arc<Api>) -> Router {
     Router::new()
         .route("/v1/orders", post(placing::place_order).get(listing::list_orders))
+        .route("/v1/orders/import", post(import::import_orders))
         .route("/v1/orders/{orderId}", get(listing::get_order))
         .route("/v1/orders/{orderId}/events", get(listing::get_order_events))
         .route("/v1/orders/{orderId}/items", post(drafts::add_item))
@@ -56,6 +61,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
     paths(
         placing::place_order,
         placing::place_draft,
+        import::import_orders,
         listing::list_orders,
         listing::list_orders_of_user,
         listing::get_order,

@@ -16,7 +16,7 @@ use madrigal_sqlite::{Database, DatabaseOptions, SqliteViews};
 use madrigal_telemetry::Check;
 use utoipa::OpenApi;
 
-use crate::commands::{OrderChanges, Placements};
+use crate::commands::{OrderChanges, OrderImports, Placements};
 use crate::config::OrderConfig;
 use crate::http::{Api, OrderApi};
 use crate::neighbours::OrderNeighbours;
@@ -74,9 +74,11 @@ impl OrderService {
         let directory = Arc::new(ViewDirectory::new(store.clone(), sagas.reader()));
         let engine = SagaEngine::new(store.clone(), definitions, directory, host.clone(), SagaOptions::default());
         let api = Arc::new(Api {
+            imports: OrderImports::new(store.clone(), neighbours.clone(), host.clone()),
             placements: Placements::new(store.clone(), engine.clone(), neighbours, host.clone()),
-            changes: OrderChanges::new(store.clone(), engine.clone(), host),
+            changes: OrderChanges::new(store.clone(), engine.clone(), host.clone()),
             queries: OrderQueries::new(store.clone(), orders.reader(), keys),
+            host,
             engine: engine.clone(),
             directory: sagas.reader(),
         });

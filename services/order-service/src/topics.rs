@@ -6,6 +6,7 @@ use madrigal_event_store::DynEventStore;
 /// What the topic tells.
 const TOLD: &[&str] = &[
     "OrderCreated",
+    "OrderImported",
     "OrderItemAdded",
     "OrderItemRemoved",
     "OrderPlaced",

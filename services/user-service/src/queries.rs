@@ -3,5 +3,5 @@
 mod buyer;
 mod events;
 
-pub(crate) use buyer::{BuyerCache, BuyerOf, KeyOf};
+pub(crate) use buyer::{BuyerCache, BuyerNamed, BuyerOf, KeyOf};
 pub(crate) use events::events_of;

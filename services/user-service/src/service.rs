@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use madrigal_bus::DynTopicSource;
-use madrigal_contracts::user::{GetBuyer, GetPersonKey};
+use madrigal_contracts::user::{FindBuyer, GetBuyer, GetPersonKey};
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Fault, Host, PersonId};
 use madrigal_http::{Calls, TokenSigner};
@@ -13,7 +13,7 @@ use madrigal_telemetry::Check;
 use crate::config::UserConfig;
 use crate::keys::KeyStore;
 use crate::passwords::Passwords;
-use crate::queries::{BuyerCache, BuyerOf, KeyOf};
+use crate::queries::{BuyerCache, BuyerNamed, BuyerOf, KeyOf};
 use crate::repositories::users;
 use crate::state::{PersonIds, ServiceState, ended};
 use crate::{http, migrations};
@@ -47,6 +47,7 @@ impl UserService {
         });
         let calls = Calls::new("user-service")
             .on::<GetBuyer>(Arc::new(BuyerOf(Arc::clone(&state))))
+            .on::<FindBuyer>(Arc::new(BuyerNamed(Arc::clone(&state))))
             .on::<GetPersonKey>(Arc::new(KeyOf(Arc::clone(&state))));
         Ok(Self { state, calls: Arc::new(calls) })
     }

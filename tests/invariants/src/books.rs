@@ -52,9 +52,11 @@ impl Books {
         }
         let mut statuses = BTreeMap::new();
         for event in whole_log(shop, "order-service").await? {
+            let id = || event["aggregateId"].as_str().unwrap_or_default().to_owned();
             if event["eventType"] == "OrderStatusChanged" {
-                let id = event["aggregateId"].as_str().unwrap_or_default().to_owned();
-                statuses.insert(id, event["eventData"]["status"].as_str().unwrap_or_default().to_owned());
+                statuses.insert(id(), event["eventData"]["status"].as_str().unwrap_or_default().to_owned());
+            } else if event["eventType"] == "OrderImported" {
+                statuses.insert(id(), "delivered".to_owned());
             }
         }
         let orders = all_pages(shop, "/v1/orders", &now).await?;
@@ -148,9 +150,9 @@ impl Books {
         }
     }
 
-    /// Orders that were placed and not cancelled.
+    /// Orders that were placed and not cancelled. Imported ones took no stock and no payment of this shop.
     fn standing(&self) -> impl Iterator<Item = &Value> {
-        self.orders.iter().filter(|order| {
+        self.orders.iter().filter(|order| order["imported"] != true).filter(|order| {
             ["confirmed", "shipped", "delivered"].iter().any(|status| order["currentStatus"] == *status)
         })
     }

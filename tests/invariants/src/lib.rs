@@ -3,7 +3,8 @@
 //!
 //! At rest (no saga open): every unit of stock is accounted for and none is reserved; what the provider charged and did
 //! not refund is what the orders that stand come to; every placed order has exactly one confirmation in the outbox, every
-//! cancelled one exactly one cancellation; the view says of each order what its events say.
+//! cancelled one exactly one cancellation; the view says of each order what its events say. Imported orders are outside of the
+//! books of stock, money and mail.
 
 mod books;
 mod read;

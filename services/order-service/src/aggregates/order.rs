@@ -20,7 +20,7 @@ pub struct Order {
     pub user_id: PersonId,
     /// Name, e-mail, address.
     pub customer: Sealed<Customer>,
-    /// What was ordered.
+    /// What was ordered; none where it was imported.
     pub items: Vec<OrderItem>,
     /// Of all amounts.
     pub currency: Currency,
@@ -207,6 +207,18 @@ impl Order {
                 version: StreamVersion(1),
             });
         }
+        if let OrderEvent::Imported(imported) = event {
+            return Some(Self {
+                user_id: imported.user_id,
+                customer: imported.customer.clone(),
+                // Nothing is decided on the lines of an order that was delivered long ago, and they have no unit prices.
+                items: Vec::new(),
+                currency: imported.currency,
+                status: OrderStatus::Delivered,
+                saga_id: None,
+                version: StreamVersion(1),
+            });
+        }
         let mut order = order?;
         order.version = order.version.plus(1);
         match event {
@@ -222,6 +234,7 @@ impl Order {
             }
             OrderEvent::StatusChanged(changed) => order.status = changed.status,
             OrderEvent::Created(_)
+            | OrderEvent::Imported(_)
             | OrderEvent::PaymentProcessed(_)
             | OrderEvent::Shipped(_)
             | OrderEvent::Delivered(_)

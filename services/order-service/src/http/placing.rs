@@ -144,7 +144,7 @@ fn token_error(method: &PaymentMethodBody) -> Option<FieldError> {
     (!is_token(&method.token)).then(|| FieldError { pointer: "/paymentMethod/token".to_owned(), detail })
 }
 
-fn address_errors(address: Option<&Map<String, Value>>) -> Vec<FieldError> {
+pub(super) fn address_errors(address: Option<&Map<String, Value>>) -> Vec<FieldError> {
     let size = address.map_or(0, |address| serde_json::to_vec(address).map_or(usize::MAX, |text| text.len()));
     if size <= MAX_ADDRESS_BYTES {
         return Vec::new();

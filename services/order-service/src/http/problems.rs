@@ -9,7 +9,7 @@ use madrigal_projection::NotYet;
 use serde_json::Value;
 
 use crate::aggregates::order::OrderRejection;
-use crate::commands::{ChangeError, PlaceError};
+use crate::commands::{BuyerName, ChangeError, ImportRefusal, PlaceError};
 
 /// Nothing was begun, and the key is free again (but for a reused key).
 pub(super) fn of_place(error: PlaceError) -> Problem {
@@ -46,6 +46,27 @@ pub(super) fn of_change(error: ChangeError) -> Problem {
                 .retryable(true)
         }
         ChangeError::Fault(fault) => problem::from_fault(&fault),
+    }
+}
+
+/// Why a line of an import is refused.
+pub(super) fn of_import(refusal: ImportRefusal) -> Problem {
+    match refusal {
+        ImportRefusal::UnknownBuyer(name) => {
+            let (who, pointer) = match name {
+                BuyerName::Id(user_id) => (format!("user {user_id}"), "/userId"),
+                BuyerName::Username(username) => (format!("user named {username}"), "/customer/username"),
+            };
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown-user", "No such user")
+                .detail(format!("There is no {who}."))
+                .error(pointer, "there is no such user")
+        }
+        ImportRefusal::Exists => problem::conflict(
+            "order-exists",
+            "Another order has this id",
+            "An order with this id is there with other contents. It was not changed.",
+        ),
+        ImportRefusal::Money(error) => of_rejection(&OrderRejection::Money(error)),
     }
 }
 

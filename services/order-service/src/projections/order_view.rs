@@ -3,11 +3,11 @@
 //! The row keeps the customer sealed; whoever answers a read opens it.
 
 use madrigal_core::money::Totals;
-use madrigal_core::{Currency, PersonId, RecordedEvent, Sealed, StreamVersion, Timestamp};
+use madrigal_core::{BasisPoints, Currency, Money, PersonId, RecordedEvent, Sealed, StreamVersion, Timestamp};
 use madrigal_projection::{ApplyError, Columns, Interest, Projection};
 use serde::{Deserialize, Serialize};
 
-use crate::events::{Customer, OrderEvent, OrderEventError, OrderItem, OrderStatus};
+use crate::events::{Customer, ImportedItem, OrderEvent, OrderEventError, OrderImported, OrderItem, OrderStatus};
 
 /// A moment in an order's life.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,58 @@ pub struct PaymentInfo {
     pub last_four: String,
 }
 
+/// A line of an order: at a price for one, or, where the order was imported, with what was paid for the line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderViewItem {
+    /// The product.
+    pub product_id: String,
+    /// Its name when it was ordered.
+    pub name: String,
+    /// For one, before discount; none where the order was imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Money>,
+    /// Off the line, in basis points.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub discount: BasisPoints,
+    /// How many.
+    pub quantity: u32,
+    /// What was paid for the line, in minor units; only where the order was imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line_total: Option<i64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(discount: &BasisPoints) -> bool {
+    *discount == BasisPoints::ZERO
+}
+
+impl From<&OrderItem> for OrderViewItem {
+    fn from(item: &OrderItem) -> Self {
+        Self {
+            product_id: item.product_id.clone(),
+            name: item.name.clone(),
+            price: Some(item.price),
+            discount: item.discount,
+            quantity: item.quantity,
+            line_total: None,
+        }
+    }
+}
+
+impl From<&ImportedItem> for OrderViewItem {
+    fn from(item: &ImportedItem) -> Self {
+        Self {
+            product_id: item.product_id.clone(),
+            name: item.name.clone(),
+            price: None,
+            discount: BasisPoints::ZERO,
+            quantity: item.quantity,
+            line_total: Some(item.line_total),
+        }
+    }
+}
+
 /// A row of the order view.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -44,7 +96,7 @@ pub struct OrderView {
     /// Name, e-mail, address: sealed.
     pub customer: Sealed<Customer>,
     /// What was ordered.
-    pub items: Vec<OrderItem>,
+    pub items: Vec<OrderViewItem>,
     /// Of all amounts.
     pub currency: Currency,
     /// What it comes to.
@@ -63,7 +115,10 @@ pub struct OrderView {
     pub payment: Option<PaymentInfo>,
     /// The saga that placed it.
     pub saga_id: Option<String>,
-    /// When it came into being.
+    /// Whether it was imported: it took no stock and no payment of this shop.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
+    /// When it came into being; where it was imported, when it was ordered.
     pub created_at: Timestamp,
     /// When its last event was accepted.
     pub last_updated: Timestamp,
@@ -83,7 +138,7 @@ impl OrderView {
                 order_id: created.order_id.clone(),
                 user_id: created.user_id,
                 customer: created.customer.clone(),
-                items: created.items.clone(),
+                items: created.items.iter().map(Into::into).collect(),
                 currency: created.currency,
                 summary: created.summary,
                 timeline: vec![entry(if created.draft { "draft" } else { "created" }, at, "Order created")],
@@ -93,10 +148,12 @@ impl OrderView {
                 tracking_number: None,
                 payment: None,
                 saga_id: created.saga_id.clone(),
+                imported: false,
                 created_at: at,
                 last_updated: at,
                 version,
             },
+            (None, OrderEvent::Imported(imported)) => Self::imported(imported, at, version),
             (None, _) => return None,
             (Some(mut row), event) => {
                 row.apply(event, at);
@@ -108,11 +165,37 @@ impl OrderView {
         Some(row)
     }
 
+    fn imported(imported: &OrderImported, at: Timestamp, version: StreamVersion) -> Self {
+        let ordered_at = imported.ordered_at;
+        Self {
+            order_id: imported.order_id.clone(),
+            user_id: imported.user_id,
+            customer: imported.customer.clone(),
+            items: imported.items.iter().map(Into::into).collect(),
+            currency: imported.currency,
+            summary: imported.summary,
+            timeline: vec![
+                entry("created", ordered_at, "Ordered elsewhere"),
+                entry(OrderStatus::Delivered.as_str(), ordered_at, "Delivered before it was imported"),
+            ],
+            current_status: OrderStatus::Delivered,
+            estimated_delivery: None,
+            carrier: None,
+            tracking_number: None,
+            payment: None,
+            saga_id: None,
+            imported: true,
+            created_at: ordered_at,
+            last_updated: at,
+            version,
+        }
+    }
+
     fn apply(&mut self, event: &OrderEvent, at: Timestamp) {
         match event {
             OrderEvent::ItemAdded(added) => {
                 self.items.retain(|item| item.product_id != added.item.product_id);
-                self.items.push(added.item.clone());
+                self.items.push((&added.item).into());
                 self.summary = added.summary;
             }
             OrderEvent::ItemRemoved(removed) => {
@@ -120,7 +203,7 @@ impl OrderView {
                 self.summary = removed.summary;
             }
             OrderEvent::Placed(placed) => {
-                self.items.clone_from(&placed.items);
+                self.items = placed.items.iter().map(Into::into).collect();
                 self.summary = placed.summary;
                 self.customer = placed.customer.clone();
                 self.saga_id = Some(placed.saga_id.clone());
@@ -142,7 +225,7 @@ impl OrderView {
                 self.tracking_number = Some(shipped.tracking_number.clone());
                 self.estimated_delivery = shipped.estimated_delivery.or(self.estimated_delivery);
             }
-            OrderEvent::Created(_) | OrderEvent::Delivered(_) | OrderEvent::Cancelled(_) => {}
+            OrderEvent::Created(_) | OrderEvent::Imported(_) | OrderEvent::Delivered(_) | OrderEvent::Cancelled(_) => {}
         }
     }
 }

@@ -30,13 +30,18 @@ pub struct OrderItemAnswer {
     pub product_id: String,
     /// Its name when it was ordered.
     pub name: String,
-    /// For one, in minor units, before discount.
-    #[schema(value_type = Object, example = json!({"amount": 1999, "currency": "EUR"}))]
-    pub price: Money,
+    /// For one, in minor units, before discount; not there where the order was imported.
+    #[schema(value_type = Option<Object>, example = json!({"amount": 1999, "currency": "EUR"}))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<Money>,
     /// Off the line, in basis points.
     pub discount: u16,
     /// How many.
     pub quantity: u32,
+    /// What was paid for the line, which a price for one need not divide; only where the order was imported.
+    #[schema(value_type = Option<Object>, example = json!({"amount": 500, "currency": "USD"}))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line_total: Option<Money>,
 }
 
 /// An order.
@@ -77,7 +82,10 @@ pub struct OrderAnswer {
     pub payment: Option<PaymentInfo>,
     /// The saga that placed it.
     pub saga_id: Option<String>,
-    /// When it came into being.
+    /// Whether it was imported: it took no stock and no payment of this shop.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
+    /// When it came into being; where it was imported, when it was ordered.
     #[schema(value_type = String)]
     pub created_at: Timestamp,
     /// When its last event was accepted.
@@ -103,6 +111,7 @@ impl OrderAnswer {
             price: item.price,
             discount: item.discount.get(),
             quantity: item.quantity,
+            line_total: item.line_total.map(|amount| Money { amount, currency: row.currency }),
         });
         Self {
             order_id: row.order_id,
@@ -119,6 +128,7 @@ impl OrderAnswer {
             tracking_number: row.tracking_number,
             payment: row.payment,
             saga_id: row.saga_id,
+            imported: row.imported,
             created_at: row.created_at,
             last_updated: row.last_updated,
             version: row.version.0,

@@ -6,7 +6,7 @@ use madrigal_order_service::events::Customer;
 use madrigal_order_service::projections::order_view::OrderViewProjection;
 use serde_json::{Value, json};
 
-/// Three orders through every type of event, interleaved, with sagas' records between them.
+/// Four orders through every type of event, interleaved, with sagas' records between them.
 fn events() -> Vec<(&'static str, &'static str, Value)> {
     let (host, person) = (Host::seeded(1), PersonId(7));
     let anna = Customer { name: "Anna".into(), email: "anna@example.org".into(), shipping_address: None };
@@ -18,6 +18,9 @@ fn events() -> Vec<(&'static str, &'static str, Value)> {
             "summary": summary(100), "draft": draft, "sagaId": if draft { Value::Null } else { json!("s") } })
     };
     let paid = json!({ "paymentId": "p", "amount": { "amount": 108, "currency": "EUR" }, "lastFour": "4242" });
+    let imported = json!({ "orderId": "d", "userId": 7, "customer": customer, "currency": "EUR", "summary": summary(100),
+        "items": [{ "productId": "lute", "name": "Lute", "quantity": 3, "lineTotal": 100 }],
+        "orderedAt": "2017-01-01T12:00:00Z", "importKey": "basket-1" });
     let status = |status: &str| json!({ "status": status, "note": status });
     vec![
         ("order-a", "OrderCreated", created("a", false)),
@@ -27,6 +30,7 @@ fn events() -> Vec<(&'static str, &'static str, Value)> {
         ("order-a", "OrderStatusChanged", status("confirmed")),
         ("order-b", "OrderItemAdded", json!({ "item": item("candle", 2), "summary": summary(300) })),
         ("order-c", "OrderCreated", created("c", false)),
+        ("order-d", "OrderImported", imported),
         ("order-b", "OrderItemRemoved", json!({ "productId": "lute", "summary": summary(200) })),
         ("order-a", "OrderShipped", json!({ "carrier": "x", "trackingNumber": "1" })),
         ("order-a", "OrderStatusChanged", status("shipped")),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use madrigal_contracts::person_keys::WireKey;
-use madrigal_contracts::user::{Buyer, GetBuyer, GetPersonKey};
+use madrigal_contracts::user::{Buyer, FindBuyer, FoundBuyer, GetBuyer, GetPersonKey};
 use madrigal_core::{CallContext, Fault, PersonId, PersonKey, PersonKeys, StreamVersion};
 use madrigal_http::Answer;
 use moka::ops::compute::Op;
@@ -73,6 +73,21 @@ impl Answer<GetBuyer> for BuyerOf {
         let Some(user) = user else { return Ok(None) };
         let Some(key) = state.keys.person_key(call.user_id).await? else { return Ok(None) };
         Ok(Some((*state.buyers.remember(&user, key)).clone()))
+    }
+}
+
+/// Answers [`FindBuyer`].
+pub(crate) struct BuyerNamed(pub(crate) Arc<ServiceState>);
+
+#[async_trait]
+impl Answer<FindBuyer> for BuyerNamed {
+    async fn answer(&self, _context: CallContext, call: FindBuyer) -> Result<Option<FoundBuyer>, Fault> {
+        let state = &self.0;
+        let find = move |connection: &_| users::list(connection, Some(&call.username), PersonId(0), 1);
+        let Some(user) = state.users.read("find-buyer-by-name", find).await?.pop() else { return Ok(None) };
+        let Some(key) = state.keys.person_key(user.id).await? else { return Ok(None) };
+        let buyer = (*state.buyers.remember(&user, key)).clone();
+        Ok(Some(FoundBuyer { user_id: user.id, buyer }))
     }
 }
 

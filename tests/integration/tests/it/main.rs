@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod cancelling;
+mod importing;
 mod personal_data;
 mod placing;
 mod races;

@@ -1,6 +1,7 @@
 use madrigal_core::{Host, Money, PersonKey};
 
 use super::*;
+use crate::events::{ImportedItem, OrderImported, past_totals};
 
 const EUR: Currency = Currency::EUR;
 
@@ -82,4 +83,60 @@ fn cancelling_leads_to_cancelled() {
         order = Order::evolve(order, &event);
     }
     assert_eq!(order.unwrap().status, OrderStatus::Cancelled);
+}
+
+fn past(line_totals: &[i64]) -> OrderImported {
+    let item = |line_total: &i64| ImportedItem {
+        product_id: "a".into(),
+        name: "A".into(),
+        quantity: 3,
+        line_total: *line_total,
+    };
+    let items: Vec<ImportedItem> = line_totals.iter().map(item).collect();
+    OrderImported {
+        order_id: "x".into(),
+        user_id: PersonId(7),
+        customer: customer(),
+        summary: past_totals(&items, 2).unwrap(),
+        items,
+        currency: EUR,
+        ordered_at: Timestamp::from_micros(1),
+        import_key: None,
+    }
+}
+
+#[test]
+fn an_imported_order_is_delivered_and_refuses_everything() {
+    let order = Order::evolve(None, &OrderEvent::Imported(past(&[500, 0]))).unwrap();
+    assert_eq!((order.status, order.version, order.saga_id.clone()), (OrderStatus::Delivered, StreamVersion(1), None));
+    let remove = OrderCommand::RemoveItem { product_id: "a".into() };
+    for command in [cancel(), ship(), OrderCommand::Deliver, OrderCommand::AddItem(line("b", 5, 1)), remove] {
+        let refused = order.decide(command);
+        assert!(matches!(refused, Err(OrderRejection::Status { status: OrderStatus::Delivered, .. })), "{refused:?}");
+    }
+}
+
+#[test]
+fn past_totals_are_what_was_paid_and_sums_that_do_not_fit_are_refused() {
+    let summary = past(&[500, 0, 1]).summary;
+    assert_eq!((summary.item_count, summary.total_amount, summary.tax_amount, summary.final_amount), (9, 501, 2, 503));
+    let items = past(&[i64::MAX - 2]).items;
+    assert_eq!(past_totals(&[items.clone(), items.clone()].concat(), 0), Err(MoneyError::Overflow));
+    assert_eq!(past_totals(&items, 3), Err(MoneyError::Overflow));
+    assert_eq!(past_totals(&items, -1), Err(MoneyError::Negative));
+}
+
+#[test]
+fn an_import_says_the_same_whatever_its_seal_and_another_whatever_else_differs() {
+    let order = past(&[500]);
+    assert!(order.says_the_same_as(&OrderImported { customer: customer(), ..order.clone() }));
+    for other in [
+        OrderImported { ordered_at: Timestamp::from_micros(2), ..order.clone() },
+        OrderImported { user_id: PersonId(8), ..order.clone() },
+        OrderImported { import_key: Some("k".into()), ..order.clone() },
+        past(&[501]),
+        past(&[500, 0]),
+    ] {
+        assert!(!order.says_the_same_as(&other), "{other:?}");
+    }
 }
