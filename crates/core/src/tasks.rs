@@ -1,14 +1,18 @@
 //! Tasks, sleeping and stopping: the only way to tokio's scheduler and timer, so that simulation can own them.
 
+mod group;
+
 use std::future::Future;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+pub use group::TaskGroup;
 pub use tokio::time::Instant;
 pub use tokio_util::sync::CancellationToken as StopSignal;
 
-/// Runs `future` as a task of its own. `name` says what it is, for logs of panics.
+/// Runs `future` as a task of its own, in the group of the task that asks, if that has one. `name` says what it is, for
+/// logs of panics.
 #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
 pub fn spawn<F>(name: &'static str, future: F) -> JoinHandle<F::Output>
 where
@@ -16,7 +20,10 @@ where
     F::Output: Send + 'static,
 {
     let _ = name;
-    tokio::spawn(future)
+    match TaskGroup::current() {
+        Some(group) => group.spawn(future),
+        None => tokio::spawn(future),
+    }
 }
 
 /// Waits for `duration`.
