@@ -1,4 +1,4 @@
-//! The operator's handle on a projection, the same for all of them.
+//! The operator's handle on what serves of a projection, the same for all of them.
 
 use std::sync::Arc;
 
@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use madrigal_core::Fault;
 
 use crate::parking::{LaneReport, ParkedEvent, ParkedFilter, ParkingError, checked_reason};
-use crate::progress::{Lag, Status};
+use crate::progress::{Lag, Progress, Status};
 use crate::projection::Projection;
-use crate::runner::Shared;
+use crate::runner::Managed;
 use crate::view::{Checkpoint, ViewId};
 
 /// Shows a projection and works on what it parked. Cheap to clone.
@@ -18,18 +18,18 @@ pub struct ProjectionControl {
 }
 
 impl ProjectionControl {
-    pub(crate) fn new<P: Projection>(shared: Arc<Shared<P>>) -> Self {
-        Self { runner: shared }
+    pub(crate) fn new<P: Projection>(managed: Arc<Managed<P>>) -> Self {
+        Self { runner: managed }
     }
 
-    /// The view.
-    pub fn view(&self) -> &ViewId {
+    /// The view that serves.
+    pub fn view(&self) -> ViewId {
         self.runner.view()
     }
 
     /// How the runner fares.
     pub fn status(&self) -> Status {
-        self.runner.status()
+        self.runner.progress().status
     }
 
     /// What holds the projection up, in words; `None` where nothing does.
@@ -39,7 +39,7 @@ impl ProjectionControl {
 
     /// How far the view has come.
     pub fn applied_through(&self) -> Option<Checkpoint> {
-        self.runner.applied_through()
+        self.runner.progress().checkpoint
     }
 
     /// How far it is behind.
@@ -86,38 +86,38 @@ impl ProjectionControl {
 /// A runner without its projection's type.
 #[async_trait]
 trait Controlled: Send + Sync {
-    fn view(&self) -> &ViewId;
-    fn status(&self) -> Status;
-    fn applied_through(&self) -> Option<Checkpoint>;
+    fn view(&self) -> ViewId;
+    fn progress(&self) -> Progress;
     async fn lag(&self) -> Result<Lag, Fault>;
     async fn parked(&self, filter: ParkedFilter) -> Result<Vec<ParkedEvent>, Fault>;
     async fn settle(&self, lane: &str, skip: Option<String>) -> Result<LaneReport, ParkingError>;
 }
 
 #[async_trait]
-impl<P: Projection> Controlled for Shared<P> {
-    fn view(&self) -> &ViewId {
-        &self.view
+impl<P: Projection> Controlled for Managed<P> {
+    fn view(&self) -> ViewId {
+        Self::view(self)
     }
 
-    fn status(&self) -> Status {
-        self.progress.borrow().status.clone()
-    }
-
-    fn applied_through(&self) -> Option<Checkpoint> {
-        self.progress.borrow().checkpoint
+    fn progress(&self) -> Progress {
+        self.serving_now().map_or_else(Progress::none, |serving| serving.progress.borrow().clone())
     }
 
     async fn lag(&self) -> Result<Lag, Fault> {
-        Self::lag(self).await
+        self.serving().await?.lag().await
     }
 
     async fn parked(&self, filter: ParkedFilter) -> Result<Vec<ParkedEvent>, Fault> {
-        self.prepared().await?;
-        self.views.parked(&self.view, filter).await
+        let serving = self.serving().await?;
+        serving.prepared().await?;
+        serving.views.parked(&serving.view, filter).await
     }
 
     async fn settle(&self, lane: &str, skip: Option<String>) -> Result<LaneReport, ParkingError> {
-        Self::settle(self, lane, skip).await
+        let serving = self.serving().await?;
+        self.forget_comparison(&serving).await?;
+        let report = serving.settle(lane, skip).await?;
+        serving.mended.notify_one();
+        Ok(report)
     }
 }

@@ -49,12 +49,14 @@ impl Status {
 pub(crate) struct Progress {
     pub(crate) checkpoint: Option<Checkpoint>,
     pub(crate) status: Status,
+    /// The status' trouble in one word.
+    pub(crate) word: &'static str,
     pub(crate) lanes: Arc<HashSet<String>>,
 }
 
 impl Progress {
     pub(crate) fn none() -> Self {
-        Self { checkpoint: None, status: Status::Idle, lanes: Arc::default() }
+        Self { checkpoint: None, status: Status::Idle, word: "nothing", lanes: Arc::default() }
     }
 }
 
@@ -108,6 +110,17 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// The error in one word.
+    pub(crate) const fn word(&self) -> &'static str {
+        match self {
+            Self::OtherEpoch { .. } => "other-epoch",
+            Self::BeyondEnd { .. } => "beyond-end",
+            Self::TooManyParked(_) => "too-many-parked",
+            Self::RowForm { .. } => "row-form",
+            Self::Fault(_) => "retrying",
+        }
+    }
+
     /// The error and its causes in one line.
     pub fn chain(&self) -> String {
         match self {

@@ -1,23 +1,33 @@
-//! The runner: keeps one view in step with one log.
+//! The runner: keeps one view in step with one log, and builds new generations of it beside the one that serves.
+//!
+//! * `engine`: one generation, step by step (`fold`, `lanes`, `cache`, `settle`: parked lanes); `pace`: how fast a candidate
+//!   is built; `follow`: until it is stopped;
+//! * `managed`: which generations there are; `compare`: whether two are equal; `verbs`: what an operator does with them.
 
 mod cache;
+mod compare;
 mod engine;
 mod fold;
+mod follow;
 mod lanes;
+mod managed;
+mod pace;
 mod settle;
+mod verbs;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use madrigal_core::tasks::{self, StopSignal};
+use madrigal_core::tasks::StopSignal;
 use madrigal_core::{Fault, Host, Position};
-use madrigal_event_store::{DynEventStore, WaitError};
-use tokio::sync::watch;
+use madrigal_event_store::DynEventStore;
 
-pub(crate) use engine::Shared;
+pub(crate) use engine::Engine;
+pub(crate) use managed::Managed;
 
+use self::engine::Parts;
 use crate::control::ProjectionControl;
-use crate::progress::{Progress, RunError, Status};
+use crate::managed::DynManaged;
+use crate::progress::RunError;
 use crate::projection::Projection;
 use crate::reader::ViewReader;
 use crate::store::DynViewStore;
@@ -71,14 +81,22 @@ impl RunnerOptions {
 /// Keeps one view in step with one log. Rows, parked events and checkpoint are committed together, so that a crash at
 /// any moment leaves the view as of some position, and nothing is applied twice.
 ///
+/// # Generations
+/// A view's rows are of a numbered generation. One serves; [`crate::ManagedProjection::rebuild`] begins another beside it,
+/// which is compared and switched to by an operator. Where the code's [`Projection::version`] is another than that of what
+/// serves, a candidate is begun without being asked for. Meanwhile the old rows are served, and kept in step by the new
+/// fold: it should take rows that the old version wrote (new fields with defaults). Where it cannot (other columns, rows that
+/// do not decode) reads are answered by a fault that asks to come again later, and the candidate serves as soon as it has
+/// caught up; otherwise it serves by itself only where it is equal to the old rows.
+///
 /// One runner per view and store: two would overwrite each other's rows. Cheap to clone; clones are the same runner.
 pub struct ProjectionRunner<P: Projection> {
-    shared: Arc<Shared<P>>,
+    managed: Arc<Managed<P>>,
 }
 
 impl<P: Projection> Clone for ProjectionRunner<P> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self { managed: Arc::clone(&self.managed) }
     }
 }
 
@@ -95,77 +113,53 @@ impl<P: Projection> ProjectionRunner<P> {
         options: RunnerOptions,
     ) -> Result<Self, Fault> {
         let invalid = |why: String| Fault::permanent("projection", "new", why);
-        let view = ViewId::new(projection.name(), projection.version())
+        let first = ViewId::new(projection.name(), 1)
             .ok_or_else(|| invalid(format!("{:?} cannot name a view", projection.name())))?;
         crate::memory::check_columns(projection.column_names()).map_err(invalid)?;
-        let (progress, _) = watch::channel(Progress::none());
         let options = RunnerOptions {
             batch: options.batch.clamp(1, 10_000),
             batch_behind: options.batch_behind.clamp(options.batch.clamp(1, 10_000), 10_000),
             ..options
         };
-        let engine = tokio::sync::Mutex::new(None);
-        let prepared = tokio::sync::OnceCell::new();
-        let shared = Shared { projection, view, log, views, host, options, prepared, engine, progress };
-        Ok(Self { shared: Arc::new(shared) })
+        let parts = Parts { projection: Arc::new(projection), log, views, host, options };
+        Ok(Self { managed: Arc::new(Managed::new(parts, first)) })
     }
 
-    /// The view's id.
-    pub fn view(&self) -> &ViewId {
-        &self.shared.view
+    /// The id of the view that serves; of its first generation before anything has been read.
+    pub fn view(&self) -> ViewId {
+        self.managed.view()
     }
 
     /// A reader of the view.
     pub fn reader(&self) -> ViewReader<P> {
-        ViewReader::new(Arc::clone(&self.shared))
+        ViewReader::new(Arc::clone(&self.managed))
     }
 
-    /// The operator's handle.
+    /// The operator's handle on what serves.
     pub fn control(&self) -> ProjectionControl {
-        ProjectionControl::new(Arc::clone(&self.shared))
+        ProjectionControl::new(Arc::clone(&self.managed))
     }
 
-    /// Follows the log until `stop`. Faults are retried for ever, with pauses from 100 ms to 5 s.
+    /// The operator's handle on all generations.
+    pub fn managed(&self) -> DynManaged {
+        Arc::clone(&self.managed) as DynManaged
+    }
+
+    /// Follows the log until `stop`, builds candidates and removes what was dropped. Faults are retried for ever, with
+    /// pauses from 100 ms to 5 s. Where going on would be wrong (another epoch, ahead of the log, too much parked) the
+    /// status is [`crate::Status::Stalled`], with the cause, until an operator has changed that.
     ///
     /// # Errors
-    /// [`RunError`] where going on would be wrong (another epoch, ahead of the log, too much parked); the status is
-    /// [`Status::Stalled`] then, with the cause.
+    /// The [`RunError`] that it stood still with at the end.
     ///
     /// # Cancellation
     /// Safe: a dropped run loses no event.
     pub async fn run(&self, stop: StopSignal) -> Result<(), RunError> {
-        let shared = &self.shared;
-        let mut pause = FIRST_PAUSE;
-        while !stop.is_cancelled() {
-            match shared.step().await {
-                Ok(step) => {
-                    pause = FIRST_PAUSE;
-                    shared.set_status(Status::Running);
-                    self.gauges(step.end.0.saturating_sub(step.applied_through.0), 0.0);
-                    if step.applied_through >= step.end {
-                        self.idle(step.applied_through, &stop).await;
-                    }
-                }
-                Err(RunError::Fault(fault)) => {
-                    self.troubled(&fault.chain());
-                    self.observe().await;
-                    tasks::sleep_or_stopped(pause, &stop).await;
-                    pause = (pause * 2).min(LAST_PAUSE);
-                }
-                Err(error) => {
-                    let (cause, since) = (error.to_string(), shared.host.now());
-                    tracing::error!(view = %shared.view, %cause, "projection stalled");
-                    shared.set_status(Status::Stalled { cause, since });
-                    self.observe().await;
-                    return Err(error);
-                }
-            }
-        }
-        shared.set_status(Status::Stopped);
-        Ok(())
+        self.managed.run(&stop).await
     }
 
-    /// Applies what is in the log now, without following it; returns how far the view is. For tests and tools.
+    /// Applies what is in the log now, without following it; returns how far the view is. A candidate is built as far, too.
+    /// For tests and tools.
     ///
     /// # Errors
     /// The first [`RunError`], a fault included.
@@ -173,54 +167,6 @@ impl<P: Projection> ProjectionRunner<P> {
     /// # Cancellation
     /// Safe.
     pub async fn catch_up(&self) -> Result<Position, RunError> {
-        let target = self.shared.log.end();
-        loop {
-            let step = self.shared.step().await?;
-            if step.applied_through >= target {
-                return Ok(step.applied_through);
-            }
-        }
-    }
-
-    async fn idle(&self, applied: Position, stop: &StopSignal) {
-        let woken = tokio::select! {
-            () = stop.cancelled() => return,
-            woken = self.shared.log.wait_beyond(applied, IDLE) => woken,
-        };
-        if let Err(WaitError::Fault(fault)) = woken {
-            self.troubled(&fault.chain());
-            tasks::sleep_or_stopped(FIRST_PAUSE, stop).await;
-        }
-    }
-
-    fn troubled(&self, cause: &str) {
-        let shared = &self.shared;
-        let since = match &shared.progress.borrow().status {
-            Status::Retrying { since, cause: known } if known == cause => return,
-            Status::Retrying { since, .. } => *since,
-            _ => shared.host.now(),
-        };
-        tracing::warn!(view = %shared.view, cause, "projection is held up, trying again");
-        shared.set_status(Status::Retrying { cause: cause.to_owned(), since });
-    }
-
-    async fn observe(&self) {
-        if let Ok(lag) = self.reader().lag().await {
-            self.gauges(lag.events, lag.seconds);
-        }
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a gauge; nobody tells 2^53 events from one more")]
-    fn gauges(&self, events: u64, seconds: f64) {
-        let name = self.shared.projection.name();
-        metrics::gauge!("projection_lag_events", "projection" => name).set(events as f64);
-        metrics::gauge!("projection_lag_seconds", "projection" => name).set(seconds);
-        let parked = self.shared.progress.borrow().lanes.len();
-        metrics::gauge!("parked_keys", "projection" => name).set(parked as f64);
+        self.managed.catch_up().await
     }
 }
-
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LAST_PAUSE: Duration = Duration::from_secs(5);
-/// How long an idle runner waits at most before it looks again: bounds what a lost wake-up could cost.
-const IDLE: Duration = Duration::from_secs(1);

@@ -21,6 +21,12 @@ impl ViewId {
         is_name(name, b'-').then(|| Self { name: name.into(), generation })
     }
 
+    /// Another generation of the same name.
+    #[must_use]
+    pub fn sibling(&self, generation: u32) -> Self {
+        Self { name: Arc::clone(&self.name), generation }
+    }
+
     /// The view's name, as in `order-view`.
     pub fn name(&self) -> &str {
         &self.name

@@ -64,13 +64,13 @@ async fn rows_and_checkpoint_survive_a_kill_together() {
         child.wait().unwrap();
 
         let (survivor, views) = runner(directory.path(), events.clone()).await;
-        views.prepare(survivor.view(), &["sum", "label"]).await.unwrap();
-        let at = views.checkpoint(survivor.view()).await.unwrap().unwrap().position;
+        views.prepare(&survivor.view(), &["sum", "label"]).await.unwrap();
+        let at = views.checkpoint(&survivor.view()).await.unwrap().unwrap().position;
         assert!(at >= Position(last), "what was told as applied is there: {at} of {last}");
-        let image = ViewImage::of(&views, survivor.view()).await;
+        let image = ViewImage::of(&views, &survivor.view()).await;
         assert_eq!(image, folded(&events[..usize::try_from(at.0).unwrap()]).await, "rows of another moment than {at}");
         survivor.catch_up().await.unwrap();
-        assert_eq!(ViewImage::of(&views, survivor.view()).await, folded(&events).await);
+        assert_eq!(ViewImage::of(&views, &survivor.view()).await, folded(&events).await);
     }
 }
 
@@ -78,5 +78,5 @@ async fn folded(events: &[RecordedEvent]) -> ViewImage {
     let directory = tempfile::tempdir().unwrap();
     let (runner, views) = runner(directory.path(), events.to_vec()).await;
     runner.catch_up().await.unwrap();
-    ViewImage::of(&views, runner.view()).await
+    ViewImage::of(&views, &runner.view()).await
 }

@@ -1,8 +1,9 @@
-//! One step of a runner: read, fold, commit, publish; and the operator's verbs, which take the same lock.
+//! One step of one generation: read, fold, commit, publish; and the operator's verbs, which take the same lock.
 
 use std::collections::HashMap;
 use std::mem;
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use madrigal_core::{Position, RecordedEvent, Timestamp};
 use madrigal_event_store::ReadError;
@@ -12,22 +13,42 @@ use super::RunnerOptions;
 use super::cache::{RowCache, Slot};
 use super::fold::{self, Plan};
 use super::lanes::{self, Lanes};
+use super::pace::Pace;
 use crate::progress::{Progress, RunError, Status};
 use crate::projection::{ApplyError, Projection};
 use crate::store::DynViewStore;
 use crate::view::{Checkpoint, StoredRow, ViewBatch, ViewId};
 
-/// What all handles of one runner share.
-pub(crate) struct Shared<P: Projection> {
-    pub(crate) projection: P,
+/// Keeps one generation of a view in step with its log.
+pub(crate) struct Engine<P: Projection> {
+    pub(crate) projection: Arc<P>,
     pub(crate) view: ViewId,
+    /// The version of the code that folded its first rows.
+    pub(crate) version: u32,
     pub(crate) log: madrigal_event_store::DynEventStore,
     pub(crate) views: DynViewStore,
     pub(crate) host: madrigal_core::Host,
     pub(crate) options: RunnerOptions,
     pub(crate) prepared: tokio::sync::OnceCell<()>,
-    pub(crate) engine: tokio::sync::Mutex<Option<Loaded<P::Row>>>,
+    pub(crate) loaded: tokio::sync::Mutex<Option<Loaded<P::Row>>>,
     pub(crate) progress: watch::Sender<Progress>,
+    /// How it is built, as long as it does not serve.
+    pub(crate) pace: Pace,
+    /// Why its rows cannot be read by this code, if they cannot.
+    pub(crate) unreadable: OnceLock<String>,
+    /// Told when an operator has changed what held it up.
+    pub(crate) mended: tokio::sync::Notify,
+    /// How often an operator has changed what is parked here.
+    pub(crate) touched: AtomicU64,
+}
+
+/// What runs an engine: the projection, where from, where to.
+pub(crate) struct Parts<P: Projection> {
+    pub(crate) projection: Arc<P>,
+    pub(crate) log: madrigal_event_store::DynEventStore,
+    pub(crate) views: DynViewStore,
+    pub(crate) host: madrigal_core::Host,
+    pub(crate) options: RunnerOptions,
 }
 
 /// What the runner holds in memory between batches. Taken out for each step and put back only when the step has
@@ -41,6 +62,16 @@ pub(crate) struct Loaded<R> {
     behind: bool,
 }
 
+impl<R> Loaded<R> {
+    pub(super) const fn position(&self) -> Position {
+        self.checkpoint.position
+    }
+
+    pub(super) fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+}
+
 /// What a step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Step {
@@ -48,11 +79,40 @@ pub(crate) struct Step {
     pub(crate) end: Position,
 }
 
-impl<P: Projection> Shared<P> {
+impl<P: Projection> Engine<P> {
+    pub(crate) fn new(parts: &Parts<P>, view: ViewId, version: u32, building: bool) -> Self {
+        let (progress, _) = watch::channel(Progress::none());
+        Self {
+            projection: Arc::clone(&parts.projection),
+            view,
+            version,
+            log: Arc::clone(&parts.log),
+            views: Arc::clone(&parts.views),
+            host: parts.host.clone(),
+            options: parts.options.clone(),
+            prepared: tokio::sync::OnceCell::new(),
+            loaded: tokio::sync::Mutex::new(None),
+            progress,
+            pace: Pace::new(building, &parts.options),
+            unreadable: OnceLock::new(),
+            mended: tokio::sync::Notify::new(),
+            touched: AtomicU64::new(0),
+        }
+    }
+
     /// Applies the next batch, if there is one.
     pub(crate) async fn step(&self) -> Result<Step, RunError> {
-        let mut guard = self.engine.lock().await;
-        let mut loaded = match guard.take() {
+        let mut held = self.loaded.lock().await;
+        self.step_held(&mut held, None).await
+    }
+
+    /// The same under the lock that the caller holds, and not beyond `until`.
+    pub(super) async fn step_held(
+        &self,
+        held: &mut Option<Loaded<P::Row>>,
+        until: Option<Position>,
+    ) -> Result<Step, RunError> {
+        let mut loaded = match held.take() {
             Some(loaded) => loaded,
             None => self.load().await?,
         };
@@ -60,24 +120,29 @@ impl<P: Projection> Shared<P> {
         if loaded.checkpoint.epoch != log_epoch {
             return Err(RunError::OtherEpoch { checkpoint: loaded.checkpoint.epoch, log: log_epoch });
         }
-        let limit = if loaded.behind { self.options.batch_behind } else { self.options.batch };
+        let limit = match (self.pace.is_building(), loaded.behind) {
+            (true, _) => self.pace.batch(),
+            (false, true) => self.options.batch_behind,
+            (false, false) => self.options.batch,
+        };
         let read = self.log.read_log(loaded.checkpoint.position, limit).await.map_err(read_error)?;
         let (from, end) = (loaded.checkpoint.position, read.end);
-        if read.scanned_through > from {
-            let checkpoint = Checkpoint { epoch: log_epoch, position: read.scanned_through };
+        let through = until.map_or(read.scanned_through, |until| until.min(read.scanned_through));
+        if through > from {
+            let checkpoint = Checkpoint { epoch: log_epoch, position: through };
             // The store's contract says so already; a view must not depend on it.
             let mut last = from;
             let events = read.events.into_iter().filter(|event| {
                 let next = event.position > last;
                 last = last.max(event.position);
-                next
+                next && event.position <= through
             });
             self.apply(&mut loaded, events.collect(), checkpoint).await?;
         }
         loaded.behind = end.0.saturating_sub(loaded.checkpoint.position.0) > self.options.batch_behind as u64;
         let step = Step { applied_through: loaded.checkpoint.position, end };
         self.publish(&mut loaded);
-        *guard = Some(loaded);
+        *held = Some(loaded);
         Ok(step)
     }
 
@@ -88,8 +153,11 @@ impl<P: Projection> Shared<P> {
         checkpoint: Checkpoint,
     ) -> Result<(), RunError> {
         let now = self.host.now();
-        self.measure(&events, now);
-        let plan = Plan::of(&self.projection, self.options.upcaster.as_ref(), &mut loaded.lanes, events, now);
+        // What a candidate catches up with is no lag that anybody sees.
+        if !self.pace.is_building() {
+            self.measure(&events, now);
+        }
+        let plan = Plan::of(&*self.projection, self.options.upcaster.as_ref(), &mut loaded.lanes, events, now);
         let mut batch = ViewBatch::at(checkpoint);
         batch.parked = plan.parked;
         let mut keys: Vec<&String> = plan.groups.keys().collect();
@@ -128,7 +196,7 @@ impl<P: Projection> Shared<P> {
         batch: &mut ViewBatch,
     ) -> Result<Slot<P::Row>, (usize, ApplyError)> {
         let (had_row, before) = (start.row.is_some(), start.position);
-        let folded = fold::fold(&self.projection, key, start, events, true);
+        let folded = fold::fold(&*self.projection, key, start, events, true);
         if let Some(error) = folded.error {
             return Err((folded.applied, error));
         }
@@ -139,7 +207,7 @@ impl<P: Projection> Shared<P> {
                 None => {}
                 // A row that cannot be stored: none of these events counts as applied.
                 Some(row) => {
-                    let stored = fold::stored(&self.projection, row, &slot).map_err(|error| (0, error))?;
+                    let stored = fold::stored(&*self.projection, row, &slot).map_err(|error| (0, error))?;
                     batch.puts.push((key.to_owned(), stored));
                 }
             }
@@ -228,8 +296,22 @@ impl<P: Projection> Shared<P> {
         if lanes.len() >= self.options.max_parked_lanes {
             return Err(RunError::TooManyParked(lanes.len()));
         }
-        let cache = RowCache::new(self.options.cached_rows);
+        let cache = self.fresh_cache();
         Ok(Loaded { checkpoint, lanes: Lanes::of(lanes), lanes_changed: true, cache, behind: false })
+    }
+
+    /// A candidate keeps few rows in memory: most of them are written once on the way, and what serves has its own.
+    pub(super) fn fresh_cache(&self) -> RowCache<P::Row> {
+        let rows = self.options.cached_rows;
+        RowCache::new(if self.pace.is_building() { rows.min(CACHED_WHILE_BUILDING) } else { rows })
+    }
+
+    /// From now on the engine serves.
+    pub(super) fn serve(&self, held: &mut Option<Loaded<P::Row>>) {
+        self.pace.built();
+        if let Some(loaded) = held {
+            loaded.cache = self.fresh_cache();
+        }
     }
 
     pub(super) fn publish(&self, loaded: &mut Loaded<P::Row>) {
@@ -243,9 +325,13 @@ impl<P: Projection> Shared<P> {
     }
 
     pub(crate) fn set_status(&self, status: Status) {
+        self.set_trouble(status, "nothing");
+    }
+
+    pub(crate) fn set_trouble(&self, status: Status, word: &'static str) {
         self.progress.send_if_modified(|progress| {
             let changed = progress.status != status;
-            progress.status = status;
+            (progress.status, progress.word) = (status, word);
             changed
         });
     }
@@ -267,6 +353,9 @@ impl<P: Projection> Shared<P> {
 
 /// Rows folded before other tasks of the runtime get their turn: about a millisecond of work.
 const YIELD_EVERY: usize = 256;
+
+/// Rows that a candidate keeps decoded in memory.
+const CACHED_WHILE_BUILDING: usize = 2_000;
 
 /// [`crate::ViewStore::load`]'s bound.
 const MAX_LOAD: usize = 10_000;

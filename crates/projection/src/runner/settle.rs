@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use madrigal_core::{Fault, Position, RecordedEvent, Timestamp};
 
 use super::cache::Slot;
-use super::engine::{Loaded, Shared, read_error};
+use super::engine::{Engine, Loaded, read_error};
 use super::{fold, lanes};
 use crate::parking::{LaneReport, ParkedEvent, ParkedFilter, ParkingError, Skipped, bounded_cause};
 use crate::progress::RunError;
@@ -18,10 +18,10 @@ enum Attempt {
     Failed(ApplyError),
 }
 
-impl<P: Projection> Shared<P> {
+impl<P: Projection> Engine<P> {
     /// Applies a lane's parked events in order until one fails; with `skip` the first is left out for that reason.
     pub(crate) async fn settle(&self, lane: &str, skip: Option<String>) -> Result<LaneReport, ParkingError> {
-        let mut guard = self.engine.lock().await;
+        let mut guard = self.loaded.lock().await;
         let mut loaded = match guard.take() {
             Some(loaded) => loaded,
             None => self.load().await.map_err(stalled)?,
@@ -94,7 +94,7 @@ impl<P: Projection> Shared<P> {
         for (key, (had_row, slot)) in &rows {
             match &slot.row {
                 Some(row) => {
-                    let stored = fold::stored(&self.projection, row, slot)
+                    let stored = fold::stored(&*self.projection, row, slot)
                         .map_err(|error| Fault::permanent("projection", "retry", error))?;
                     batch.puts.push((key.clone(), stored));
                 }
@@ -119,7 +119,7 @@ impl<P: Projection> Shared<P> {
         batch: &mut ViewBatch,
         now: Timestamp,
     ) -> Result<Attempt, RunError> {
-        let (event, interest) = fold::interest_of(&self.projection, self.options.upcaster.as_ref(), event);
+        let (event, interest) = fold::interest_of(&*self.projection, self.options.upcaster.as_ref(), event);
         let keys = match interest {
             Ok(Interest::Skip) => Vec::new(),
             Ok(Interest::Key(key)) => vec![key],
@@ -139,10 +139,10 @@ impl<P: Projection> Shared<P> {
             };
             // Events of other streams may have moved the row on: the parked list, not the position, says what is missing.
             let before = slot.clone();
-            let folded = fold::fold(&self.projection, key, slot, &[&event], false);
+            let folded = fold::fold(&*self.projection, key, slot, &[&event], false);
             let error = folded.error.or_else(|| {
                 let row = folded.slot.row.as_ref()?;
-                fold::stored(&self.projection, row, &folded.slot).err()
+                fold::stored(&*self.projection, row, &folded.slot).err()
             });
             let Some(error) = error else {
                 rows.insert(key.clone(), (had_row, folded.slot));

@@ -165,7 +165,7 @@ async fn too_much_parked_stalls_the_projection() {
     }
     let options = RunnerOptions { max_parked_lanes: 3, ..RunnerOptions::default() };
     let runner = runner_with(&log, &views, options);
-    let stalled = runner.run(madrigal_core::tasks::StopSignal::new()).await.unwrap_err();
+    let stalled = crate::shop::stalled(&runner).await;
     assert!(matches!(stalled, RunError::TooManyParked(3)), "{stalled}");
     assert!(runner.control().why_stalled().unwrap().contains("3 or more lanes"));
     assert_eq!(runner.reader().applied_through(), None);

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use madrigal_conformance::projection_kit::history;
+use madrigal_core::tasks::StopSignal;
 use madrigal_core::{
     CallContext, EventType, ExpectedVersion, Host, JsonBytes, LogName, NewEvent, Position, RecordedEvent, StreamName,
 };
 use madrigal_event_store::{DynEventStore, MemoryEventStore};
-use madrigal_projection::{ApplyError, Columns, Interest, Projection};
+use madrigal_projection::{ApplyError, Columns, Interest, Projection, ProjectionRunner, RunError, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -140,4 +141,16 @@ pub(crate) async fn cart(log: &DynEventStore, id: &str, owner: i64) -> Position 
 /// Appends an item at this price.
 pub(crate) async fn item(log: &DynEventStore, id: &str, price: i64) -> Position {
     append(log, &format!("cart-{id}"), "ItemAdded", json!({"item": "i", "price": price})).await
+}
+
+/// Runs until it stands still, and says what it stood still with.
+pub(crate) async fn stalled<P: Projection>(runner: &ProjectionRunner<P>) -> RunError {
+    let (stop, control) = (StopSignal::new(), runner.control());
+    let stand = async {
+        while !matches!(control.status(), Status::Stalled { .. }) {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+    };
+    tokio::join!(runner.run(stop.clone()), stand).0.unwrap_err()
 }

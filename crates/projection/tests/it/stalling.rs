@@ -10,7 +10,7 @@ use madrigal_projection::{
     Checkpoint, DynViewStore, MemoryViews, ProjectionRunner, RunError, RunnerOptions, Status, StoredRow, ViewBatch,
 };
 
-use crate::shop::{Carts, cart, eventful_history, item, log};
+use crate::shop::{Carts, cart, eventful_history, item, log, stalled};
 
 fn runner(log: DynEventStore, views: &DynViewStore) -> ProjectionRunner<Carts> {
     ProjectionRunner::new(Carts, log, Arc::clone(views), Host::system(), RunnerOptions::default()).unwrap()
@@ -23,7 +23,7 @@ async fn a_view_ahead_of_its_log_refuses_to_run() {
     let shorter = history[..history.len() - 5].to_vec();
     runner(Arc::new(ReplayLog::new(epoch, history)), &views).catch_up().await.unwrap();
     let lost = runner(Arc::new(ReplayLog::new(epoch, shorter)), &views);
-    let refused = lost.run(StopSignal::new()).await.unwrap_err();
+    let refused = stalled(&lost).await;
     assert!(matches!(refused, RunError::BeyondEnd { .. }), "{refused}");
     let why = lost.control().why_stalled().unwrap();
     assert!(why.contains("beyond the log's end"), "{why}");
@@ -36,9 +36,9 @@ async fn a_view_of_another_epoch_refuses_to_run() {
     let log = || Arc::new(ReplayLog::new(LogEpoch::new(&Host::system()), history.clone()));
     runner(log(), &views).catch_up().await.unwrap();
     let restored = runner(log(), &views);
-    let refused = restored.run(StopSignal::new()).await.unwrap_err();
+    let refused = stalled(&restored).await;
     assert!(matches!(refused, RunError::OtherEpoch { .. }), "{refused}");
-    assert!(matches!(restored.control().status(), Status::Stalled { .. }));
+    assert!(restored.control().why_stalled().is_some());
 }
 
 #[tokio::test]
@@ -47,11 +47,11 @@ async fn a_row_of_another_form_is_told_not_overwritten() {
     cart(&log, "a", 1).await;
     let first = runner(Arc::clone(&log), &views);
     let at = Checkpoint { epoch: log.epoch(), position: first.catch_up().await.unwrap() };
-    let row = views.get(first.view(), "a").await.unwrap().unwrap();
+    let row = views.get(&first.view(), "a").await.unwrap().unwrap();
     let puts = vec![("a".to_owned(), StoredRow { body: JsonBytes::of("of old").unwrap(), ..row })];
-    views.commit(first.view(), ViewBatch { puts, ..ViewBatch::at(at) }).await.unwrap();
+    views.commit(&first.view(), ViewBatch { puts, ..ViewBatch::at(at) }).await.unwrap();
     item(&log, "a", 1).await;
-    let refused = runner(log, &views).run(StopSignal::new()).await.unwrap_err();
+    let refused = stalled(&runner(log, &views)).await;
     assert!(matches!(&refused, RunError::RowForm { key, .. } if key == "a"), "{refused}");
 }
 
