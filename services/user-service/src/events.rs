@@ -8,6 +8,9 @@ use crate::models::{Email, Profile, User, Username};
 /// The version of the events' form.
 pub const SCHEMA_VERSION: u16 = 1;
 
+/// The type of [`UserErased`], by which erasures are found again.
+pub(crate) const ERASED: &str = "UserErased";
+
 /// The personal fields of a user, as they are after an event: also the base of a later merge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -59,6 +62,18 @@ pub enum ChangedField {
     Profile,
 }
 
+/// A user logged in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserLoggedIn {}
+
+/// A user's password changed; nothing about it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserPasswordChanged {}
+
+/// A person was erased: the row is gone, and the person's key is destroyed right after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserErased {}
+
 /// Anything that happens to a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
@@ -67,6 +82,12 @@ pub enum UserFact {
     Registered(UserRegistered),
     /// A user's fields changed.
     Changed(UserChanged),
+    /// A user logged in.
+    LoggedIn(UserLoggedIn),
+    /// A user's password changed.
+    PasswordChanged(UserPasswordChanged),
+    /// A person was erased.
+    Erased(UserErased),
 }
 
 impl UserFact {
@@ -75,6 +96,9 @@ impl UserFact {
         match self {
             Self::Registered(_) => "UserRegistered",
             Self::Changed(_) => "UserChanged",
+            Self::LoggedIn(_) => "UserLoggedIn",
+            Self::PasswordChanged(_) => "UserPasswordChanged",
+            Self::Erased(_) => ERASED,
         }
     }
 }

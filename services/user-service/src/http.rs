@@ -17,7 +17,8 @@ use crate::state::ServiceState;
 pub(crate) fn router(state: Arc<ServiceState>) -> Router {
     Router::new()
         .route("/v1/users", post(users::register).get(users::list))
-        .route("/v1/users/{id}", get(users::show).patch(users::change))
+        .route("/v1/users/{id}", get(users::show).patch(users::change).delete(users::erase))
+        .route("/v1/users/{id}/password", post(users::change_password))
         .route("/v1/users/{id}/profile", get(users::profile))
         .route("/v1/users/{id}/events", get(users::events))
         .route("/v1/sessions", post(sessions::log_in))
@@ -33,6 +34,8 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
             users::list,
             users::show,
             users::change,
+            users::erase,
+            users::change_password,
             users::profile,
             users::events,
             sessions::log_in

@@ -19,6 +19,7 @@ pub(crate) async fn open_users(dir: &Path) -> Result<Database, Fault> {
     make_directory(dir.to_path_buf()).await?;
     let users = Database::open(dir.join("users.sqlite"), DatabaseOptions::SYNCED).await?;
     users.migrate("users", USERS).await?;
+    overwrite_what_is_deleted(&users).await?;
     Ok(users)
 }
 
@@ -27,9 +28,14 @@ pub(crate) async fn open_keys(dir: &Path) -> Result<Database, Fault> {
     make_directory(dir.to_path_buf()).await?;
     let keys = Database::open(dir.join("keys.sqlite"), DatabaseOptions::SYNCED).await?;
     keys.migrate("keys", KEYS).await?;
-    // A deleted key is overwritten with zeros. The setting belongs to the connection, and there is one writer.
-    keys.write("secure-delete", |tx| tx.pragma_update(None, "secure_delete", true)).await?;
+    overwrite_what_is_deleted(&keys).await?;
     Ok(keys)
+}
+
+/// What is deleted is overwritten with zeros: keys, and the rows of erased persons. The setting belongs to the connection,
+/// and there is one writer.
+async fn overwrite_what_is_deleted(database: &Database) -> Result<(), Fault> {
+    database.write("secure-delete", |tx| tx.pragma_update(None, "secure_delete", true)).await
 }
 
 /// The directory, for nobody else's eyes where it is made here.

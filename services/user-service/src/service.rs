@@ -16,7 +16,7 @@ use crate::passwords::Passwords;
 use crate::queries::{BuyerCache, BuyerNamed, BuyerOf, KeyOf};
 use crate::repositories::users;
 use crate::state::{PersonIds, ServiceState, ended};
-use crate::{http, migrations};
+use crate::{commands, http, migrations};
 
 /// User-service, opened; cheap to clone.
 #[derive(Clone)]
@@ -45,6 +45,7 @@ impl UserService {
             session_lifetime,
             host,
         });
+        commands::finish_erasures(&state).await?;
         let calls = Calls::new("user-service")
             .on::<GetBuyer>(Arc::new(BuyerOf(Arc::clone(&state))))
             .on::<FindBuyer>(Arc::new(BuyerNamed(Arc::clone(&state))))

@@ -70,7 +70,7 @@ async fn to_the_end(state: &ServiceState, command: ChangeUser, context: CallCont
                 Err(fault) => return Err(sql::Error::ToSqlConversionFailure(Box::new(fault))),
             };
             let fact = UserFact::Changed(UserChanged { changed, person });
-            events::insert(transaction, &host, &user, &fact, &context)?;
+            events::insert(transaction, &host, (user.id, user.version), &fact, &context)?;
             Ok(Ok(user))
         })
         .await??;

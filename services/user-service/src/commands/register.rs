@@ -76,7 +76,7 @@ pub(crate) async fn register(
             let taken = users::taken(transaction, &user.email, &user.username, None)?;
             if taken.is_empty() {
                 users::insert(transaction, &user, &password)?;
-                events::insert(transaction, &host, &user, &fact, &context)?;
+                events::insert(transaction, &host, (user.id, user.version), &fact, &context)?;
                 return Ok(Ok(user));
             }
             Ok(Err(taken))

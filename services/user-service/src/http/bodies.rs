@@ -50,6 +50,18 @@ pub(super) struct UserPatch {
     pub(super) profile: BTreeMap<String, Option<ProfileValue>>,
 }
 
+/// A change of a password.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewPassword {
+    /// The password that counts until now.
+    #[schema(value_type = String, format = Password, max_length = 256)]
+    pub(super) current: Secret<String>,
+    /// The password that is to count: at least ten characters.
+    #[schema(value_type = String, format = Password, min_length = 10, max_length = 256)]
+    pub(super) new: Secret<String>,
+}
+
 /// A log-in.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -82,12 +94,13 @@ pub(super) struct SessionAnswer {
 #[into_params(parameter_in = Query)]
 pub(super) struct WhichUsers {
     /// Only the one with this name, regardless of case.
-    #[schema(max_length = 100)]
+    #[param(max_length = 100)]
     pub(super) username: Option<String>,
     /// Where the page begins: `next` of the page before.
-    #[schema(max_length = 2048)]
+    #[param(max_length = 2048)]
     pub(super) cursor: Option<String>,
     /// How many at most: 1 to 200, 50 where it is not said.
+    #[param(minimum = 1, maximum = 200)]
     pub(super) limit: Option<u32>,
 }
 
@@ -97,9 +110,10 @@ pub(super) struct WhichUsers {
 #[into_params(parameter_in = Query)]
 pub(super) struct WhichPage {
     /// Where the page begins: `next` of the page before.
-    #[schema(max_length = 2048)]
+    #[param(max_length = 2048)]
     pub(super) cursor: Option<String>,
     /// How many at most: 1 to 200, 50 where it is not said.
+    #[param(minimum = 1, maximum = 200)]
     pub(super) limit: Option<u32>,
 }
 

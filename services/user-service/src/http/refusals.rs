@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use madrigal_http::{Problem, problem};
+use madrigal_http::{Caller, Problem, Role, problem};
 
 use super::bodies::field_error;
-use crate::commands::{ChangeError, LogInError, RegisterError};
+use crate::commands::{ChangeError, ChangePasswordError, EraseError, LogInError, RegisterError};
 use crate::events::ChangedField;
 use crate::passwords::PasswordError;
 
@@ -35,6 +35,29 @@ impl From<ChangeError> for Problem {
     }
 }
 
+impl From<EraseError> for Problem {
+    fn from(error: EraseError) -> Self {
+        match error {
+            EraseError::Unknown => no_user(),
+            EraseError::WrongVersion(current) => problem::version_mismatch(current),
+            EraseError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<ChangePasswordError> for Problem {
+    fn from(error: ChangePasswordError) -> Self {
+        match error {
+            ChangePasswordError::Unknown => no_user(),
+            ChangePasswordError::Wrong => {
+                problem::invalid_body(Vec::new()).error("/current", "is not the user's password")
+            }
+            ChangePasswordError::Password(error) => error.into(),
+            ChangePasswordError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
 impl From<LogInError> for Problem {
     fn from(error: LogInError) -> Self {
         match error {
@@ -59,6 +82,14 @@ impl From<PasswordError> for Problem {
             PasswordError::Fault(fault) => fault.into(),
         }
     }
+}
+
+/// 404: there is no such user. To a customer, who asks about herself only, it says that her token counts no more: 401.
+pub(super) fn no_such(caller: &Caller) -> Problem {
+    if caller.claims().role == Role::Customer {
+        return problem::invalid_token("The user of this token is not there (any more).");
+    }
+    no_user()
 }
 
 /// 404: there is no such user.

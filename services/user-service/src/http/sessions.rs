@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::IntoResponse;
 use madrigal_http::openapi::Refusals;
-use madrigal_http::{Answered, Body};
+use madrigal_http::{Answered, Body, Context};
 
 use super::bodies::{LogIn, SessionAnswer};
 use crate::commands;
@@ -22,9 +22,10 @@ use crate::state::ServiceState;
 )]
 pub(super) async fn log_in(
     State(state): State<Arc<ServiceState>>,
+    Context(context): Context,
     Body(LogIn { login, password }, _): Body<LogIn>,
 ) -> Answered<impl IntoResponse> {
-    let session = commands::log_in(&state, &login, password).await?;
+    let session = commands::log_in(&state, &login, password, context).await?;
     let answer = SessionAnswer { token: session.token, expires_at: session.expires_at, user_id: session.user_id };
     Ok((StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(answer)))
 }

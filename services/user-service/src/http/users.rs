@@ -17,10 +17,11 @@ use madrigal_http::{
 use serde_json::Value;
 
 use super::bodies::{
-    CheckedFields, NewUser, UserPatch, WhichPage, WhichUsers, checked_fields, checked_profile, checked_profile_patch,
+    CheckedFields, NewPassword, NewUser, UserPatch, WhichPage, WhichUsers, checked_fields, checked_profile,
+    checked_profile_patch,
 };
-use super::refusals::no_user;
-use crate::commands::{self, ChangeUser, RegisterUser};
+use super::refusals::no_such;
+use crate::commands::{self, ChangeError, ChangePasswordError, ChangeUser, EraseError, RegisterUser};
 use crate::models::{User, UserEvent};
 use crate::projections::{self, UserProfile};
 use crate::queries;
@@ -100,8 +101,8 @@ pub(super) async fn show(
     Path(id): Path<PersonId>,
 ) -> Answered<impl IntoResponse> {
     caller.may_act_for(id)?;
-    let user =
-        state.users.read("find-user", move |connection| users::find(connection, id)).await?.ok_or_else(no_user)?;
+    let user = state.users.read("find-user", move |connection| users::find(connection, id)).await?;
+    let user = user.ok_or_else(|| no_such(&caller))?;
     Ok(([(ETAG, etag(user.version))], Json(user)))
 }
 
@@ -137,8 +138,69 @@ pub(super) async fn change(
         return Err(problem::invalid_body(wrong));
     }
     let command = ChangeUser { id, expected, email: fields.email, username: fields.username, profile };
-    let user = commands::change(&state, command, context).await?;
+    let user = match commands::change(&state, command, context).await {
+        Ok(user) => user,
+        Err(ChangeError::Unknown) => return Err(no_such(&caller)),
+        Err(error) => return Err(error.into()),
+    };
     Ok(([(ETAG, etag(user.version))], Json(user)))
+}
+
+/// Erases a person, for ever: the row goes, and everything personal in events, orders and mails becomes unreadable. For
+/// the person and for operators.
+#[utoipa::path(
+    delete, path = "/v1/users/{id}", tag = "users", operation_id = "eraseUser",
+    params(
+        ("id" = i64, Path, description = "The user"),
+        ("If-Match" = String, Header, description = "The ETag of the version that was read"),
+    ),
+    responses((status = 204, description = "Erased"), Refusals)
+)]
+pub(super) async fn erase(
+    State(state): State<Arc<ServiceState>>,
+    caller: Caller,
+    Path(id): Path<PersonId>,
+    IfMatch(expected): IfMatch,
+    Context(context): Context,
+) -> Answered<StatusCode> {
+    caller.may_act_for(id)?;
+    if caller.is_service() {
+        caller.require_operator()?;
+    }
+    match commands::erase(&state, id, expected, context).await {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Err(EraseError::Unknown) => Err(no_such(&caller)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Gives a user another password. Whoever changes it knows the current one, operators too.
+#[utoipa::path(
+    post, path = "/v1/users/{id}/password", tag = "users", operation_id = "changePassword",
+    params(("id" = i64, Path, description = "The user")),
+    request_body = NewPassword,
+    responses(
+        (status = 204, description = "Changed", headers(("ETag" = String, description = "The user's version"))),
+        Refusals,
+    )
+)]
+pub(super) async fn change_password(
+    State(state): State<Arc<ServiceState>>,
+    caller: Caller,
+    Path(id): Path<PersonId>,
+    Context(context): Context,
+    Body(NewPassword { current, new }, _): Body<NewPassword>,
+) -> Answered<impl IntoResponse> {
+    caller.may_act_for(id)?;
+    if caller.is_service() {
+        caller.require_operator()?;
+    }
+    let version = match commands::change_password(&state, id, current, new, context).await {
+        Ok(version) => version,
+        Err(ChangePasswordError::Unknown) => return Err(no_such(&caller)),
+        Err(error) => return Err(error.into()),
+    };
+    Ok((StatusCode::NO_CONTENT, [(ETAG, etag(version))]))
 }
 
 /// Shows the read model of a user: names, avatar, how many events, when the last.
@@ -154,7 +216,7 @@ pub(super) async fn profile(
 ) -> Answered<Json<UserProfile>> {
     caller.may_act_for(id)?;
     let found = state.users.read("find-profile", move |connection| projections::user_profile(connection, id)).await?;
-    found.map(Json).ok_or_else(no_user)
+    found.map(Json).ok_or_else(|| no_such(&caller))
 }
 
 /// Lists what happened to a user, oldest first, personal fields readable.
@@ -172,6 +234,7 @@ pub(super) async fn events(
     caller.may_act_for(id)?;
     let limit = page_limit(which.limit, PAGE.0, PAGE.1)?;
     let after = Cursor::<Position>::key(which.cursor.as_deref())?.unwrap_or(Position::START);
-    let found = queries::events_of(&state, id, after, limit + 1).await?.ok_or_else(no_user)?;
+    let found = queries::events_of(&state, id, after, limit + 1).await?;
+    let found = found.ok_or_else(|| no_such(&caller))?;
     Ok(Json(Page::of(found, limit, |last| last.position)))
 }

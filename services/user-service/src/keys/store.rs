@@ -89,6 +89,14 @@ impl KeyStore {
         self.database.checkpoint().await
     }
 
+    /// Whether the person has a key.
+    ///
+    /// # Errors
+    /// A [`Fault`] from the store.
+    pub(crate) async fn has(&self, person: PersonId) -> Result<bool, Fault> {
+        Ok(self.database.read("find-key", move |connection| find(connection, person)).await?.is_some())
+    }
+
     /// The highest person that ever had a key; 0 before the first.
     pub(crate) async fn highest_person(&self) -> Result<i64, Fault> {
         self.database.read("highest-person", highest_person).await

@@ -5,10 +5,11 @@ use madrigal_core::sealed::open_all;
 use madrigal_core::{Fault, PersonId, PersonKey, PersonKeys, Position};
 
 use crate::models::UserEvent;
-use crate::repositories::{events, users};
+use crate::repositories::events;
 use crate::state::ServiceState;
 
-/// The user's events after that place, oldest first, their personal fields opened; `None` if there is no such user.
+/// The user's events after that place, oldest first, their personal fields opened; `None` if there never was such a user.
+/// Of an erased person it is still told what happened and when, without anything personal.
 pub(crate) async fn events_of(
     state: &ServiceState,
     id: PersonId,
@@ -17,9 +18,8 @@ pub(crate) async fn events_of(
 ) -> Result<Option<Vec<UserEvent>>, Fault> {
     let found = state
         .users
-        .read("list-events", move |connection| match users::find(connection, id)? {
-            Some(_) => events::of_user(connection, id, after, limit).map(Some),
-            None => Ok(None),
+        .read("list-events", move |connection| {
+            events::has_past(connection, id)?.then(|| events::of_user(connection, id, after, limit)).transpose()
         })
         .await?;
     let Some(mut found) = found else { return Ok(None) };

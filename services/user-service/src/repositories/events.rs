@@ -6,8 +6,8 @@ use madrigal_core::{CallContext, CorrelationId, EventId, Host, Metadata, PersonI
 use madrigal_sqlite::sql::{self, Connection, Result, Row, named_params};
 use serde::{Deserialize, Serialize};
 
-use crate::events::{SCHEMA_VERSION, UserFact};
-use crate::models::{User, UserEvent, stored_time};
+use crate::events::{ERASED, SCHEMA_VERSION, UserFact};
+use crate::models::{UserEvent, stored_time};
 use crate::repositories::users::{time, unreadable};
 
 /// The column `metadata`; the time stands in its own column.
@@ -21,16 +21,16 @@ struct StoredMetadata {
     traceparent: Option<Arc<str>>,
 }
 
-/// Adds what happened to `user`, who has the version after it.
+/// Adds what happened to `user`, who has that version after it.
 pub(crate) fn insert(
     transaction: &Connection,
     host: &Host,
-    user: &User,
+    user: (PersonId, StreamVersion),
     fact: &UserFact,
     context: &CallContext,
 ) -> Result<()> {
     let metadata = StoredMetadata {
-        version: user.version,
+        version: user.1,
         causation_id: context.causation_id,
         correlation_id: Some(context.correlation_id.clone()),
         user_id: context.user_id.clone(),
@@ -43,7 +43,7 @@ pub(crate) fn insert(
         )?
         .execute(named_params! {
             ":id": EventId::new(host).to_string(),
-            ":user_id": user.id.0,
+            ":user_id": user.0.0,
             ":event_type": fact.event_type(),
             ":schema_version": SCHEMA_VERSION,
             ":event_data": json(fact)?,
@@ -51,6 +51,28 @@ pub(crate) fn insert(
             ":created_at": stored_time(host.now()),
         })?;
     Ok(())
+}
+
+/// Whether anything ever happened to that user: a user who is erased has a past.
+pub(crate) fn has_past(connection: &Connection, id: PersonId) -> Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM user_events WHERE user_id = ?1)")?
+        .query_row([id.0], |row| row.get(0))
+}
+
+/// Whether the user was erased.
+pub(crate) fn is_erased(connection: &Connection, id: PersonId) -> Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM user_events WHERE user_id = ?1 AND event_type = ?2)")?
+        .query_row((id.0, ERASED), |row| row.get(0))
+}
+
+/// Everybody who was erased.
+pub(crate) fn erased(connection: &Connection) -> Result<Vec<PersonId>> {
+    connection
+        .prepare_cached("SELECT DISTINCT user_id FROM user_events WHERE event_type = ?1")?
+        .query_map([ERASED], |row| row.get(0).map(PersonId))?
+        .collect()
 }
 
 /// What happened to the user after that place, oldest first.

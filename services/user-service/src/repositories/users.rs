@@ -98,6 +98,34 @@ pub(crate) fn credentials(connection: &Connection, login: &str) -> Result<Option
         .optional()
 }
 
+/// The hash of the user's password, and the user's version.
+pub(crate) fn password(connection: &Connection, id: PersonId) -> Result<Option<(HashedPassword, StreamVersion)>> {
+    connection
+        .prepare_cached("SELECT password_hash, version FROM users WHERE id = ?1")?
+        .query_row([id.0], |row| Ok((HashedPassword::stored(row.get(0)?), version(row, 1)?)))
+        .optional()
+}
+
+/// Gives the user another password, and says the version after it.
+pub(crate) fn set_password(
+    transaction: &Connection,
+    id: PersonId,
+    password: &HashedPassword,
+    now: Timestamp,
+) -> Result<Option<StreamVersion>> {
+    transaction.prepare_cached("UPDATE users SET password_hash = ?2, updated_at = ?3 WHERE id = ?1")?.execute((
+        id.0,
+        password.expose(),
+        stored_time(now),
+    ))?;
+    Ok(self::password(transaction, id)?.map(|(_, version)| version))
+}
+
+/// Removes the user's row; name and address are free again, the id never is.
+pub(crate) fn delete(transaction: &Connection, id: PersonId) -> Result<()> {
+    transaction.prepare_cached("DELETE FROM users WHERE id = ?1")?.execute([id.0]).map(|_| ())
+}
+
 /// The highest id that was ever given out; 0 before the first.
 pub(crate) fn highest_id(connection: &Connection) -> Result<i64> {
     connection.query_row(

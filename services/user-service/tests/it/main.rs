@@ -4,7 +4,9 @@
 
 mod calls;
 mod changing;
+mod erasing;
 mod logging_in;
+mod passwords;
 mod reading;
 mod registering;
 mod secrets;

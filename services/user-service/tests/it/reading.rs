@@ -96,7 +96,14 @@ async fn operators_and_services_page_through_users_or_find_one_by_name() {
 fn the_description_names_every_route() {
     let document = serde_json::to_value(madrigal_user_service::UserService::openapi()).unwrap();
     let paths: Vec<&str> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
-    let expected = ["/v1/sessions", "/v1/users", "/v1/users/{id}", "/v1/users/{id}/events", "/v1/users/{id}/profile"];
+    let expected = [
+        "/v1/sessions",
+        "/v1/users",
+        "/v1/users/{id}",
+        "/v1/users/{id}/events",
+        "/v1/users/{id}/password",
+        "/v1/users/{id}/profile",
+    ];
     assert_eq!(paths, expected);
     assert!(!document.to_string().contains("passwordHash"));
 }
