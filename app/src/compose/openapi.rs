@@ -19,7 +19,7 @@ mod complete;
 pub(super) const WITH_LOGS: [&str; 4] = ["order-service", "catalog-service", "payment-service", "notification-service"];
 
 /// The merged description of all public routes.
-pub fn openapi() -> Description {
+pub fn openapi() -> serde_json::Value {
     let mut all = Description::new(Info::new("Madrigal", env!("CARGO_PKG_VERSION")), utoipa::openapi::Paths::new());
     all.info.description = Some("A shop of services that each own their store, and whose copies agree.".to_owned());
     all.servers = Some(vec![Server::new("/")]);
@@ -39,7 +39,7 @@ pub fn openapi() -> Description {
     // Problems name it, and no service's own description does.
     components.schemas.insert(FieldError::name().into_owned(), FieldError::schema());
     components.schemas.insert(ProblemDocument::name().into_owned(), ProblemDocument::schema());
-    complete::complete(all)
+    complete::complete(&all)
 }
 
 /// The one description of logs, once per log.

@@ -10,7 +10,7 @@ pub struct GatewayParts {
     /// The services behind it. A service that is not among them has no paths.
     pub upstreams: Vec<Upstream>,
     /// The description of the whole API, already merged.
-    pub openapi: utoipa::openapi::OpenApi,
+    pub openapi: serde_json::Value,
     /// `/livez`, `/readyz`, `/health` and `/metrics`: `madrigal_telemetry::router`. The first page reads `/health` every few
     /// seconds.
     pub operations: Router,

@@ -41,7 +41,7 @@ pub fn router(mails: Mails) -> Router {
 pub struct MailsApi;
 
 /// Lists mails, newest orders first; a customer sees only their own.
-#[utoipa::path(get, path = "/v1/mails", tag = "mails", params(MailsQuery),
+#[utoipa::path(get, path = "/v1/mails", operation_id = "list_mails", tag = "mails", params(MailsQuery),
     responses((status = 200, body = Page<ListedMail>), Refusals))]
 async fn list(
     State(mails): State<Mails>,
@@ -73,7 +73,7 @@ async fn one(state: State<Mails>, caller: Caller, Path(key): Path<String>) -> An
 }
 
 /// Shows a mail with its content.
-#[utoipa::path(get, path = "/v1/mails/{key}", tag = "mails",
+#[utoipa::path(get, path = "/v1/mails/{key}", operation_id = "get_mail", tag = "mails",
     params(("key" = String, Path, description = "`{orderId}.{kind}`")),
     responses((status = 200, body = ShownMail), Refusals))]
 async fn show(State(mails): State<Mails>, caller: Caller, Path(key): Path<String>) -> Answered<Response> {

@@ -19,7 +19,7 @@ fn gateway() -> Router {
     let demo = DemoHints { login: "ines".into(), password: "\"><script>".into(), operator: None };
     let parts = GatewayParts {
         upstreams: vec![upstream],
-        openapi: Nothing::openapi(),
+        openapi: serde_json::to_value(Nothing::openapi()).unwrap(),
         operations: Router::new(),
         demo: Some(demo),
         console: ConsoleParts::default(),

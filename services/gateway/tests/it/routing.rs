@@ -28,7 +28,7 @@ fn says_its_name(service: &'static str) -> Router {
 fn parts(upstreams: Vec<Upstream>, openapi: OpenApi) -> GatewayParts {
     GatewayParts {
         upstreams,
-        openapi,
+        openapi: serde_json::to_value(openapi).unwrap(),
         operations: Router::new(),
         demo: None,
         console: ConsoleParts::default(),

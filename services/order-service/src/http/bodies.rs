@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct LineBody {
     /// The product.
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._-]+$", example = "lute")]
     pub(crate) product_id: String,
     /// How many.
     #[schema(minimum = 1, maximum = 1_000_000)]
@@ -71,7 +71,7 @@ pub(crate) struct ShipBody {
     #[schema(min_length = 1, max_length = 100)]
     pub(crate) tracking_number: String,
     /// When it should arrive, by the carrier's word; RFC 3339.
-    #[schema(max_length = 40)]
+    #[schema(max_length = 40, format = DateTime)]
     pub(crate) estimated_delivery: Option<String>,
 }
 

@@ -81,10 +81,24 @@ pub(super) async fn get_saga(State(api): Shared, caller: Caller, Path(id): Path<
     Ok(Json(story))
 }
 
+/// What can be done with a saga.
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "describes the path; parse_verb reads it")]
+enum VerbName {
+    Pause,
+    Resume,
+    Retry,
+    Skip,
+    Compensate,
+    MarkUndone,
+    Abandon,
+}
+
 /// Moves a saga on by an operator's verb: `pause`, `resume`, `retry`, `skip`, `compensate`, `mark-undone`, `abandon`.
 /// A customer may `compensate` a saga of their own as long as it is not committed.
 #[utoipa::path(post, path = "/v1/sagas/{sagaId}/{verb}", tag = "sagas", request_body = VerbBody,
-    params(("sagaId" = String, Path), ("verb" = String, Path)),
+    params(("sagaId" = String, Path), ("verb" = inline(VerbName), Path, description = "What to do")),
     responses(
         (status = 200, description = "The saga's story after it"),
         (status = 400, description = "Malformed"), (status = 401, description = "No valid token"),
