@@ -8,6 +8,10 @@ use clap_complete::Shell;
 
 use crate::output::Format;
 
+mod examples;
+
+pub use examples::{EXAMPLES, command, parse};
+
 /// Distributed persistence for microservices: a shop that runs, and the proof that nothing is lost.
 #[derive(Debug, Parser)]
 #[command(name = "madrigal", version, propagate_version = true, max_term_width = 100)]
@@ -38,6 +42,9 @@ pub struct Settings {
     /// How data is printed.
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
     pub output: Format,
+    /// Never asks: what is missing is an error. No command asks today, so that scripts may say it always.
+    #[arg(long, global = true)]
+    pub no_input: bool,
 }
 
 /// A command.
@@ -59,6 +66,14 @@ pub enum Command {
     /// Brings products, users or orders in through the public API.
     #[command(subcommand)]
     Import(ImportCommand),
+    /// Erases a person: destroys the key of everything personal, everywhere. Cannot be taken back.
+    Erase {
+        /// The user's id.
+        user: i64,
+        /// The user's name: this cannot be taken back.
+        #[arg(long, value_name = "USERNAME")]
+        confirm: String,
+    },
     /// Issues bearer tokens.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -125,6 +140,18 @@ pub enum OrderCommand {
         #[arg(long, value_name = "KEY")]
         key: Option<String>,
     },
+    /// Lists orders, newest first.
+    List {
+        /// Only those of this user.
+        #[arg(long, value_name = "ID")]
+        user: Option<i64>,
+        /// Only those with this status, as in `confirmed`.
+        #[arg(long)]
+        status: Option<String>,
+        /// At most so many.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        limit: u32,
+    },
     /// Shows an order.
     Show {
         /// The order.
@@ -148,6 +175,11 @@ pub enum OrderCommand {
         /// The carrier's number.
         #[arg(long, value_name = "NUMBER")]
         tracking: String,
+    },
+    /// Says that an order has arrived.
+    Deliver {
+        /// The order.
+        order: String,
     },
 }
 

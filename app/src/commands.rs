@@ -1,6 +1,8 @@
 //! What each command does.
 
+mod completions;
 mod doctor;
+mod erase;
 mod events;
 mod import;
 mod order;
@@ -8,10 +10,6 @@ mod run;
 mod sagas;
 mod show_config;
 mod token;
-
-use std::io;
-
-use clap::CommandFactory;
 
 use crate::cli::{Cli, Command};
 use crate::client::Shop;
@@ -26,16 +24,14 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Up(up) => run::up(&settings, up).await,
         Command::Serve(serve) => run::serve(&settings, serve).await,
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "madrigal", &mut io::stdout());
-            Ok(())
-        }
+        Command::Completions { shell } => completions::print(settings.output, shell),
         Command::Config(_) => show_config::show(&settings),
-        Command::Token(command) => token::issue(&Config::load(&settings, None)?.config, &command),
+        Command::Token(command) => token::issue(&Config::load(&settings, None)?.config, settings.output, &command),
         Command::Doctor => doctor::check(&settings).await,
         Command::Order(command) => order::run(&connect(&settings)?, settings.output, command).await,
         Command::Events(command) => events::run(&connect(&settings)?, settings.output, command).await,
         Command::Sagas(command) => sagas::run(&connect(&settings)?, settings.output, command).await,
+        Command::Erase { user, confirm } => erase::erase(&connect(&settings)?, settings.output, user, &confirm).await,
         Command::Import(command) => {
             let config = Config::load(&settings, None)?.config;
             import::run(&Shop::connect(&settings, &config)?, &config, settings.output, command).await

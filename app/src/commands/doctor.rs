@@ -1,14 +1,13 @@
 //! `madrigal doctor`: checks the set-up and says what to do.
 
-use std::io::Write;
-
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::Settings;
 use crate::client::Shop;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::exit::Ended;
+use crate::output::{self, Format};
 
 pub(super) async fn check(settings: &Settings) -> anyhow::Result<()> {
     let mut report = Report::default();
@@ -22,7 +21,7 @@ pub(super) async fn check(settings: &Settings) -> anyhow::Result<()> {
         Err(error) => report.wrong("data directory", &format!("{error:#}: check --data and the rights on it")),
     }
     shop(&mut report, settings, &config).await;
-    report.end()
+    report.end(settings.output)
 }
 
 fn key(report: &mut Report, data: &DataDir) {
@@ -62,20 +61,22 @@ async fn shop(report: &mut Report, settings: &Settings, config: &Config) {
 
 #[derive(Default)]
 struct Report {
+    checks: Vec<Value>,
     problems: usize,
 }
 
 impl Report {
-    fn fine(&self, what: &str, line: &str) {
-        let _ = writeln!(std::io::stdout(), "ok     {what}: {line}");
+    fn fine(&mut self, what: &str, line: &str) {
+        self.checks.push(json!({ "result": "ok", "check": what, "detail": line }));
     }
 
     fn wrong(&mut self, what: &str, line: &str) {
         self.problems += 1;
-        let _ = writeln!(std::io::stdout(), "wrong  {what}: {line}");
+        self.checks.push(json!({ "result": "wrong", "check": what, "detail": line }));
     }
 
-    fn end(self) -> anyhow::Result<()> {
+    fn end(self, format: Format) -> anyhow::Result<()> {
+        output::items(format, &self.checks, &["result", "check", "detail"])?;
         match self.problems {
             0 => Ok(()),
             count => {

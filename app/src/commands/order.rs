@@ -9,6 +9,11 @@ use crate::client::Shop;
 use crate::exit::Ended;
 use crate::output::{self, Format};
 
+/// The largest page of orders.
+const MAX_PAGE: usize = 200;
+const COLUMNS: &[&str] =
+    &["orderId", "userId", "currentStatus", "summary/finalAmount", "summary/currency", "lastUpdated"];
+
 pub(super) async fn run(shop: &Shop, format: Format, command: OrderCommand) -> anyhow::Result<()> {
     let order = match command {
         OrderCommand::Place { user, items, payment, key } => {
@@ -16,6 +21,8 @@ pub(super) async fn run(shop: &Shop, format: Format, command: OrderCommand) -> a
             let body = json!({ "userId": user, "items": items, "paymentMethod": { "token": payment } });
             place(shop, &body, key).await?
         }
+        OrderCommand::List { user, status, limit } => return list(shop, format, user, status, limit as usize).await,
+        OrderCommand::Deliver { order } => shop.post(&path(&order, "/deliver")?, &json!({})).await?.ok()?,
         OrderCommand::Show { order } => shop.get(&path(&order, "")?).await?,
         OrderCommand::Cancel { order, reason } => {
             shop.post(&path(&order, "/cancel")?, &json!({ "reason": reason })).await?.ok()?
@@ -26,6 +33,36 @@ pub(super) async fn run(shop: &Shop, format: Format, command: OrderCommand) -> a
         }
     };
     output::document(format, &order)?;
+    Ok(())
+}
+
+/// Lists page by page until there are as many as asked for.
+async fn list(
+    shop: &Shop,
+    format: Format,
+    user: Option<i64>,
+    status: Option<String>,
+    limit: usize,
+) -> anyhow::Result<()> {
+    let mut orders: Vec<Value> = Vec::new();
+    let mut cursor: Option<String> = None;
+    while orders.len() < limit {
+        let page = (limit - orders.len()).min(MAX_PAGE).to_string();
+        let mut request = shop.request(Method::GET, "/v1/orders").query(&[("limit", page)]);
+        for (name, value) in [("userId", user.map(|id| id.to_string())), ("status", status.clone()), ("cursor", cursor)]
+        {
+            request = value.iter().fold(request, |request, value| request.query(&[(name, value)]));
+        }
+        let mut page = shop.send(request).await?.ok()?;
+        if let Value::Array(items) = page["items"].take() {
+            orders.extend(items);
+        }
+        cursor = page["next"].as_str().map(str::to_owned);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    output::items(format, &orders, COLUMNS)?;
     Ok(())
 }
 

@@ -6,15 +6,16 @@ use std::time::Duration;
 use anyhow::anyhow;
 use madrigal_core::Host;
 use madrigal_http::{Role, TokenSigner};
+use serde_json::json;
 
 use crate::cli::{TokenCommand, TokenRole};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::exit::Ended;
-use crate::output;
+use crate::output::{self, Format};
 
-/// Prints the token alone on standard output, so that it can be assigned.
-pub(super) fn issue(config: &Config, command: &TokenCommand) -> anyhow::Result<()> {
+/// Prints the token alone on standard output, so that it can be assigned; as JSON, with its end.
+pub(super) fn issue(config: &Config, format: Format, command: &TokenCommand) -> anyhow::Result<()> {
     let TokenCommand::Issue { subject, role, minutes } = command;
     if subject.is_empty() || subject.len() > 100 || !subject.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Ended::Usage("--subject has 1 to 100 visible ASCII characters".to_owned()).into());
@@ -32,7 +33,11 @@ pub(super) fn issue(config: &Config, command: &TokenCommand) -> anyhow::Result<(
     };
     let lifetime = Duration::from_secs(u64::from(*minutes) * 60);
     let (token, expires_at) = signer.issue(&host, subject, role, lifetime);
-    writeln!(std::io::stdout(), "{token}")?;
-    output::message(&format!("valid until {expires_at}"));
+    if format == Format::Table {
+        writeln!(std::io::stdout(), "{token}")?;
+        output::message(&format!("valid until {expires_at}"));
+    } else {
+        output::document(format, &json!({ "token": token, "expiresAt": expires_at }))?;
+    }
     Ok(())
 }

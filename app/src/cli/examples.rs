@@ -1,0 +1,110 @@
+//! An example or more for every command, shown below its `--help`.
+//!
+//! Whoever adds a command adds its line here: a test walks the whole tree of commands, and fails where a command has no
+//! example, where an example does not parse, or where a line names no command.
+
+use clap::{Command, CommandFactory, FromArgMatches};
+
+use super::Cli;
+
+/// Commands and their examples, by the words after `madrigal`; the empty text is `madrigal` itself.
+pub const EXAMPLES: &[(&str, &[&str])] = &[
+    ("", &["madrigal up --demo", "madrigal order list --output json", "madrigal help sagas"]),
+    ("up", &["madrigal up --demo", "madrigal up --data /var/lib/madrigal --listen 127.0.0.1:8080"]),
+    ("serve", &["madrigal serve order-service", "madrigal serve gateway --listen 127.0.0.1:8080"]),
+    ("order", &["madrigal order place --user 1 --item lute", "madrigal order list --status confirmed"]),
+    (
+        "order place",
+        &[
+            "madrigal order place --user 1 --item lute --item candle=4",
+            "madrigal order place --user 2 --item last-ticket --payment tok_declined --key try-7",
+        ],
+    ),
+    ("order list", &["madrigal order list", "madrigal order list --user 1 --status shipped --output ndjson"]),
+    ("order show", &["madrigal order show 01a20534-22c5-7001-bb8f-b4b0e4af2b38"]),
+    ("order cancel", &["madrigal order cancel 01a20534-22c5-7001-bb8f-b4b0e4af2b38 --reason \"ordered twice\""]),
+    (
+        "order ship",
+        &["madrigal order ship 01a20534-22c5-7001-bb8f-b4b0e4af2b38 --carrier Staffetta --tracking IT-4711"],
+    ),
+    ("order deliver", &["madrigal order deliver 01a20534-22c5-7001-bb8f-b4b0e4af2b38"]),
+    ("events", &["madrigal events read --limit 20", "madrigal events tail --log catalog"]),
+    (
+        "events read",
+        &[
+            "madrigal events read --log catalog --after 100 --limit 20",
+            "madrigal events read --stream order-01a20534-22c5-7001-bb8f-b4b0e4af2b38 --output json",
+        ],
+    ),
+    ("events tail", &["madrigal events tail", "madrigal events tail --log payment --after 0 --output ndjson"]),
+    ("sagas", &["madrigal sagas list --state stuck", "madrigal sagas show 01a20534-22c5-7001-bb8f-b4b0e4af2b38"]),
+    ("sagas list", &["madrigal sagas list", "madrigal sagas list --state running --definition place-order"]),
+    ("sagas show", &["madrigal sagas show 01a20534-22c5-7001-bb8f-b4b0e4af2b38"]),
+    (
+        "sagas pause",
+        &["madrigal sagas pause 01a20534-22c5-7001-bb8f-b4b0e4af2b38 --reason \"the provider is being moved\""],
+    ),
+    ("sagas resume", &["madrigal sagas resume 01a20534-22c5-7001-bb8f-b4b0e4af2b38 --reason \"the provider is back\""]),
+    ("sagas retry", &["madrigal sagas retry 01a20534-22c5-7001-bb8f-b4b0e4af2b38 --reason \"the provider is back\""]),
+    (
+        "sagas compensate",
+        &["madrigal sagas compensate 01a20534-22c5-7001-bb8f-b4b0e4af2b38 --reason \"the customer gave up\""],
+    ),
+    (
+        "sagas abandon",
+        &["madrigal sagas abandon 01a20534-22c5-7001-bb8f-b4b0e4af2b38 --reason \"settled by hand\" \
+           --confirm 01a20534-22c5-7001-bb8f-b4b0e4af2b38"],
+    ),
+    (
+        "sagas skip",
+        &["madrigal sagas skip 01a20534-22c5-7001-bb8f-b4b0e4af2b38 --reason \"told by telephone\" \
+           --step send-confirmation --with {}"],
+    ),
+    (
+        "sagas mark-undone",
+        &["madrigal sagas mark-undone 01a20534-22c5-7001-bb8f-b4b0e4af2b38 --reason \"refunded by hand\" \
+           --step process-payment --evidence \"bank statement of 22 November\""],
+    ),
+    ("import", &["madrigal import products products.ndjson"]),
+    ("import products", &["madrigal import products products.ndjson", "madrigal import products -"]),
+    ("import users", &["madrigal import users users.ndjson --concurrency 32"]),
+    ("import orders", &["madrigal import orders orders.ndjson --live"]),
+    ("erase", &["madrigal erase 3 --confirm barbara"]),
+    ("token", &["madrigal token issue --subject anna --role operator"]),
+    (
+        "token issue",
+        &[
+            "madrigal token issue --subject anna --role operator --minutes 480",
+            "madrigal token issue --subject 1 --role customer --output json",
+        ],
+    ),
+    ("config", &["madrigal config show"]),
+    ("config show", &["madrigal config show", "madrigal config show --config madrigal.toml --output json"]),
+    ("doctor", &["madrigal doctor", "madrigal doctor --output json"]),
+    ("completions", &["madrigal completions bash", "madrigal completions zsh"]),
+];
+
+/// The command line with the examples below each command's help.
+pub fn command() -> Command {
+    with_examples(Cli::command(), "")
+}
+
+/// Reads the process's arguments; wrong ones end the process with exit code 2 and a hint.
+pub fn parse() -> Cli {
+    let matches = command().get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+fn with_examples(command: Command, words: &str) -> Command {
+    let examples = EXAMPLES.iter().find(|(of, _)| *of == words).map_or(&[][..], |(_, examples)| examples);
+    let mut text = String::new();
+    for example in examples {
+        text.push_str(if text.is_empty() { "Examples:\n  " } else { "\n  " });
+        text.push_str(example);
+    }
+    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    names.into_iter().fold(command.after_help(text), |command, name| {
+        let below = if words.is_empty() { name.clone() } else { format!("{words} {name}") };
+        command.mut_subcommand(name, |sub| with_examples(sub, &below))
+    })
+}
