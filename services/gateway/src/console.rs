@@ -32,8 +32,10 @@ mod guard;
 mod jump;
 pub(crate) mod live;
 mod login;
+pub(crate) mod orders;
 mod overview;
 pub(crate) mod session;
+mod shop;
 pub(crate) mod topics;
 
 /// The style, in the order in which it overrules.
@@ -114,6 +116,8 @@ pub(crate) fn router(
         .merge(overview::router())
         .merge(login::router())
         .merge(jump::router())
+        .merge(shop::router())
+        .merge(orders::router())
         .route("/console/live", get(live::stream));
     let guarded = pages.layer(middleware::from_fn_with_state(console.clone(), guard::guard)).with_state(console);
     guarded.merge(files())
