@@ -20,6 +20,7 @@ use crate::parts::{ConsoleParts, DemoHints};
 use crate::security::{Fixed, STRICT};
 use axum::extract::State;
 
+pub(crate) mod confirm;
 pub(crate) mod frame;
 pub(crate) mod marks;
 pub(crate) mod pages;
@@ -34,6 +35,7 @@ pub(crate) mod live;
 mod login;
 pub(crate) mod orders;
 mod overview;
+mod sagas;
 pub(crate) mod session;
 mod shop;
 pub(crate) mod topics;
@@ -118,6 +120,7 @@ pub(crate) fn router(
         .merge(jump::router())
         .merge(shop::router())
         .merge(orders::router())
+        .merge(sagas::router())
         .route("/console/live", get(live::stream));
     let guarded = pages.layer(middleware::from_fn_with_state(console.clone(), guard::guard)).with_state(console);
     guarded.merge(files())

@@ -2,20 +2,30 @@
 
 use super::forms::Sent;
 use super::live::{Asker, Change, Changed};
-use super::{Console, overview};
+use super::{Console, overview, sagas};
+
+/// The longest id that a page may be about.
+const MAX_ID_BYTES: usize = 64;
 
 /// A kind of page, and what it is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Topic {
     /// The overview.
     Overview,
+    /// The list of sagas, with these filters.
+    Sagas(sagas::list::Filter),
+    /// One saga.
+    Saga(String),
 }
 
 impl Topic {
     /// The topic of `page=…`; `None` where there is none such.
     pub(crate) fn parse(query: &Sent) -> Option<Self> {
+        let id = || Some(query.get("id")).filter(|id| !id.is_empty() && id.len() <= MAX_ID_BYTES).map(str::to_owned);
         match query.get("page") {
             "overview" => Some(Self::Overview),
+            "sagas" => Some(Self::Sagas(sagas::list::Filter::of(query))),
+            "saga" => id().map(Self::Saga),
             _ => None,
         }
     }
@@ -23,19 +33,21 @@ impl Topic {
     /// Whether only operators may listen.
     pub(crate) fn for_operators(&self) -> bool {
         match self {
-            Self::Overview => false,
+            Self::Overview | Self::Sagas(_) | Self::Saga(_) => false,
         }
     }
 
     /// Whether one must be logged in to listen.
     pub(crate) fn for_known(&self) -> bool {
-        self.for_operators()
+        !matches!(self, Self::Overview)
     }
 
     /// Reads the page again.
     pub(crate) async fn change(&self, console: &Console, asker: &Asker) -> Changed {
         match self {
             Self::Overview => Ok::<Change, _>(overview::change(console, asker).await),
+            Self::Sagas(filter) => sagas::list::change(asker, filter).await,
+            Self::Saga(id) => sagas::one::change(asker, id).await,
         }
     }
 }
