@@ -9,4 +9,5 @@ pub mod notification;
 pub mod order;
 pub mod payment;
 pub mod person_keys;
+pub mod projections;
 pub mod user;
