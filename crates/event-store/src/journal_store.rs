@@ -105,7 +105,7 @@ impl JournalEventStore {
     /// # Errors
     /// [`StoreOpenError`].
     pub fn open(dir: &Path, log: LogName, options: EventStoreOptions, host: &Host) -> Result<Self, StoreOpenError> {
-        let disk = Arc::clone(&options.journal.disk);
+        let (disk, workers) = (Arc::clone(&options.journal.disk), options.journal.workers);
         let (journal, recovery) = Journal::open(dir, options.journal, host)?;
         let (mut runs, set) = Runs::open(&dir.join("index"), disk, journal.epoch(), journal.end().0)?;
         let index = catch_up(&journal, &mut runs, set, options.index)?;
@@ -113,7 +113,7 @@ impl JournalEventStore {
         let last_time = last_time.first().map_or_else(Timestamp::default, |record| record.time);
         let journal = Arc::new(journal);
         let order = Order { index, last_time };
-        let upkeep = Upkeep::start(order, runs, options.index, &journal).map_err(StoreOpenError::Threads)?;
+        let upkeep = Upkeep::start(order, runs, options.index, &journal, workers).map_err(StoreOpenError::Threads)?;
         Ok(Self { log, host: host.clone(), recovery, options: options.index, upkeep, journal })
     }
 

@@ -1,13 +1,18 @@
 //! The port to files: what the journal asks of a file system, small enough to be faked with faults.
 
+mod memory;
+
 use std::any::Any;
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 #[cfg(unix)]
 use std::os::unix::fs::FileExt;
+
+pub use memory::{MemoryDisk, MemoryFaults};
 
 /// Directories and files.
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
@@ -58,6 +63,12 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] where somebody else has it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Any + Send + Sync>>;
+
+    /// How long the next sync takes in a simulation; asked once before each, and only with
+    /// [`crate::Workers::Tasks`]. A real disk takes its time by itself.
+    fn sync_delay(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// An open file. Offsets are absolute: there is no cursor, so that readers and the writer share it.
@@ -123,9 +134,11 @@ pub fn read_up_to(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Re
     Ok(filled)
 }
 
-/// Whether an error says that there is no room (device, quota, or a limit on the file's size).
-pub(crate) fn is_out_of_space(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+/// Whether a refused write changed nothing and may be taken later: no room (device, quota, or a limit on the file's
+/// size), or a file system that was made read-only.
+pub(crate) fn may_have_room_later(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge | ReadOnlyFilesystem)
 }
 
 /// The operating system's file system.

@@ -2,28 +2,31 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use madrigal_core::{Fault, Host, LogEpoch, Position, Timestamp, tasks};
+use madrigal_core::{Fault, FaultRetry, Host, LogEpoch, Position, Timestamp, tasks};
+use tokio::task::AbortHandle;
 
 use crate::batch::Batch;
 use crate::epoch::EpochFile;
 use crate::error::{EnqueueError, OpenError, ReadError};
 use crate::frame;
-use crate::options::JournalOptions;
+use crate::options::{JournalOptions, Workers};
 use crate::read::{self, Record};
 use crate::recovery::{self, Recovery};
 use crate::segment::{FIRST_FRAME, next_size};
 use crate::shared::{Shared, SpareState, State};
+use crate::writer::Writer;
 use crate::{preparer, writer};
 
 /// An open log. Dropping it writes what was accepted, closes the log and frees its directory; it blocks meanwhile.
 pub struct Journal {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    started: Started,
     /// Held to the end; see [`crate::Disk::lock`].
     _lock: Box<dyn Any + Send + Sync>,
 }
@@ -47,20 +50,9 @@ impl Journal {
             recovered.next_group,
             recovered.active_end,
         ));
-        let start = |name: &str, work: Box<dyn FnOnce(&Shared) + Send>| {
-            let shared = Arc::clone(&shared);
-            thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared)).map_err(|source| OpenError::Io {
-                operation: "start a thread for",
-                path: dir.to_owned(),
-                source,
-            })
-        };
-        let end = recovered.active_end;
-        let threads = vec![
-            start("journal-writer", Box::new(move |shared| writer::run(shared, active, end)))?,
-            start("journal-preparer", Box::new(preparer::run))?,
-        ];
-        Ok((Self { shared, threads, _lock: lock }, recovery))
+        let started = Started::new(&shared, Writer::new(active, recovered.active_end))
+            .map_err(|source| OpenError::Io { operation: "start a thread for", path: dir.to_owned(), source })?;
+        Ok((Self { shared, started, _lock: lock }, recovery))
     }
 
     /// The log's epoch.
@@ -109,7 +101,7 @@ impl Journal {
         state.next += u64::from(batch.len());
         drop(state);
         if at == 0 {
-            shared.work.notify_one();
+            shared.work.ring();
         }
         let last = first + u64::from(batch.len()) - 1;
         Ok(Ticket { shared: Arc::clone(shared), first: Position(first), last: Position(last), group })
@@ -136,6 +128,10 @@ impl Journal {
                     return Ok(ticket);
                 }
                 Err(EnqueueError::Full) => room.await,
+                Err(error @ EnqueueError::NoSpace { .. }) => {
+                    let retry = FaultRetry::After(Duration::from_secs(1));
+                    return Err(Fault::not_applied("journal", "append", error).with_retry(retry));
+                }
                 Err(error) => return Err(Fault::permanent("journal", "append", error)),
             }
         }
@@ -225,7 +221,7 @@ impl Journal {
             if let SpareState::Ready(small) = std::mem::replace(&mut state.spare, SpareState::Wanted(capacity)) {
                 state.discarded.push(small.path);
             }
-            self.shared.prepare.notify_one();
+            self.shared.prepare.ring();
         };
         match &state.spare {
             SpareState::Ready(spare) if group as u64 <= spare.capacity - FIRST_FRAME => Ok(()),
@@ -258,13 +254,7 @@ impl fmt::Debug for Journal {
 impl Drop for Journal {
     fn drop(&mut self) {
         self.shared.state().closing = true;
-        self.shared.work.notify_all();
-        self.shared.prepare.notify_all();
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                self.shared.poison("a thread of the journal panicked".to_owned());
-            }
-        }
+        self.started.end(&self.shared);
         if self.shared.poisoned().is_none() {
             let file = EpochFile {
                 epoch: self.shared.epoch,
@@ -273,6 +263,57 @@ impl Drop for Journal {
             };
             if let Err(error) = file.write(&*self.shared.options.disk, &self.shared.dir) {
                 tracing::warn!(dir = %self.shared.dir.display(), %error, "cannot note that the journal was closed");
+            }
+        }
+    }
+}
+
+/// The workers of an open log.
+enum Started {
+    Threads(Vec<JoinHandle<()>>),
+    Tasks { tasks: [AbortHandle; 2], writer: Arc<Mutex<Writer>> },
+}
+
+impl Started {
+    fn new(shared: &Arc<Shared>, writer: Writer) -> io::Result<Self> {
+        if shared.options.workers == Workers::Tasks {
+            let writer = Arc::new(Mutex::new(writer));
+            let writes = writer::run_as_task(Arc::clone(shared), Arc::clone(&writer));
+            let prepares = preparer::run_as_task(Arc::clone(shared));
+            let tasks = [tasks::spawn("journal-writer", writes), tasks::spawn("journal-preparer", prepares)];
+            return Ok(Self::Tasks { tasks: tasks.map(|task| task.abort_handle()), writer });
+        }
+        let start = |name: &str, work: Box<dyn FnOnce(&Shared) + Send>| {
+            let shared = Arc::clone(shared);
+            thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared))
+        };
+        Ok(Self::Threads(vec![
+            start("journal-writer", Box::new(move |shared| writer::run(shared, writer)))?,
+            start("journal-preparer", Box::new(preparer::run))?,
+        ]))
+    }
+
+    /// Brings what was accepted to the device; `closing` is set.
+    fn end(&mut self, shared: &Shared) {
+        match self {
+            Self::Threads(threads) => {
+                shared.work.ring();
+                shared.prepare.ring();
+                for thread in threads.drain(..) {
+                    if thread.join().is_err() {
+                        shared.poison("a thread of the journal panicked".to_owned());
+                    }
+                }
+            }
+            Self::Tasks { tasks, writer } => {
+                for task in tasks {
+                    task.abort();
+                }
+                if shared.poisoned().is_none()
+                    && let Err(reason) = writer::locked(writer).close(shared)
+                {
+                    shared.poison(reason);
+                }
             }
         }
     }

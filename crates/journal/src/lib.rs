@@ -7,7 +7,8 @@
 //! The files' format is `docs/journal-format.md`. Modules in reading order:
 //!
 //! * [`options`], [`error`]: what can be chosen, and what can go wrong;
-//! * [`disk`]: the port to files, so that tests can break them;
+//! * [`disk`]: the port to files, so that tests can break them: [`MemoryDisk`] forgets what was not synced. With
+//!   [`Workers::Tasks`] a log on it does everything in one thread, in the same order each time;
 //! * [`journal`]: the handle; [`batch`]: what is appended; [`read`]: records back, by position;
 //! * inside: `frame` (bytes of a batch), `segment` (one file), `epoch` (the log's identity), `recovery` (what a crash
 //!   left), `writer` and `preparer` (the two threads), `shared` (what they share).
@@ -27,9 +28,9 @@ mod shared;
 mod writer;
 
 pub use batch::Batch;
-pub use disk::{Disk, DiskFile, SystemDisk};
+pub use disk::{Disk, DiskFile, MemoryDisk, MemoryFaults, SystemDisk};
 pub use error::{EnqueueError, OpenError, ReadError};
 pub use journal::{Journal, Ticket};
-pub use options::{Durability, JournalOptions};
+pub use options::{Durability, JournalOptions, Workers};
 pub use read::Record;
 pub use recovery::{Cut, EpochChange, Recovery};

@@ -15,6 +15,18 @@ pub enum Durability {
     Buffered,
 }
 
+/// Who does the journal's own work: writing groups, preparing segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Workers {
+    /// Two threads of its own, which may block.
+    #[default]
+    Threads,
+    /// Two tasks on the runtime in which [`crate::Journal::open`] is called, for simulations: on a runtime of one thread
+    /// with a paused clock everything happens in the same order each time. Before each sync the writer sleeps for
+    /// [`crate::Disk::sync_delay`]; calls to the disk block the runtime.
+    Tasks,
+}
+
 /// How a journal stores.
 #[derive(Debug, Clone)]
 pub struct JournalOptions {
@@ -29,6 +41,8 @@ pub struct JournalOptions {
     pub max_pending_bytes: usize,
     /// Where the files are. Default: the operating system's file system.
     pub disk: Arc<dyn Disk>,
+    /// Who does the work. Default: [`Workers::Threads`].
+    pub workers: Workers,
 }
 
 impl Default for JournalOptions {
@@ -39,6 +53,7 @@ impl Default for JournalOptions {
             segment_bytes: 64 << 20,
             max_pending_bytes: 8 << 20,
             disk: Arc::new(SystemDisk),
+            workers: Workers::Threads,
         }
     }
 }

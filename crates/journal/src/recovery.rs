@@ -90,7 +90,7 @@ pub(crate) fn recover(dir: &Path, options: &JournalOptions, host: &Host) -> Resu
         }
         segments.push(Arc::new(first_segment(dir, options, epoch, host)?));
     }
-    let scans = scan::all(&segments)?;
+    let scans = scan::all(&segments, options.workers)?;
     check_sequence(&segments, &scans)?;
     let (Some(active), Some(last)) = (segments.last().cloned(), scans.last()) else {
         return Err(OpenError::TailMissing { dir: dir.to_owned(), end: 0, closed_at: 0 });

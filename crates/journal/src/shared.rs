@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
 use madrigal_core::{Fault, FaultOutcome, FaultRetry, LogEpoch};
 use tokio::sync::{Notify, watch};
@@ -46,6 +47,35 @@ pub(crate) enum SpareState {
     Failed(String),
 }
 
+/// Wakes a worker, be it a thread or a task; one that is not asleep looks again before it sleeps.
+#[derive(Default)]
+pub(crate) struct Bell {
+    thread: Condvar,
+    task: Notify,
+}
+
+impl Bell {
+    pub(crate) fn ring(&self) {
+        self.thread.notify_one();
+        self.task.notify_one();
+    }
+
+    /// Sleeps until it rings, as a thread.
+    pub(crate) fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.thread.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sleeps for so long, or until the journal is closing, as a thread.
+    pub(crate) fn pause(&self, state: MutexGuard<'_, State>, limit: Duration) {
+        drop(self.thread.wait_timeout_while(state, limit, |state| !state.closing));
+    }
+
+    /// Sleeps until it rings, as a task.
+    pub(crate) async fn rung(&self) {
+        self.task.notified().await;
+    }
+}
+
 pub(crate) struct Shared {
     pub(crate) dir: PathBuf,
     pub(crate) options: JournalOptions,
@@ -53,9 +83,9 @@ pub(crate) struct Shared {
     pub(crate) salt: u32,
     state: Mutex<State>,
     /// Wakes the writer.
-    pub(crate) work: Condvar,
+    pub(crate) work: Bell,
     /// Wakes the preparer.
-    pub(crate) prepare: Condvar,
+    pub(crate) prepare: Bell,
     /// Wakes appenders that found the buffer full.
     pub(crate) room: Notify,
     /// Wakes the appenders of a group, one for even and one for odd groups: those of the next group sleep on.
@@ -99,8 +129,8 @@ impl Shared {
             epoch,
             salt,
             state: Mutex::new(state),
-            work: Condvar::new(),
-            prepare: Condvar::new(),
+            work: Bell::default(),
+            prepare: Bell::default(),
             room: Notify::new(),
             groups: [Notify::new(), Notify::new()],
             durable: AtomicU64::new(next - 1),

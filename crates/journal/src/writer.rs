@@ -1,16 +1,19 @@
-//! The thread that writes: takes the whole buffer, writes it at once, syncs, publishes.
+//! The worker that writes: takes the whole buffer, writes it at once, syncs, publishes.
 //!
 //! A thread of its own and not a task, because write and sync block: on a runtime's worker they would hold up others,
-//! and handing them to a pool costs a wake-up in each direction for every group.
+//! and handing them to a pool costs a wake-up in each direction for every group. In simulations it is a task all the
+//! same, so that the order of things is the same each time; the steps are the same code.
 
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::disk::{is_out_of_space, write_all_at};
+use madrigal_core::tasks;
+
+use crate::disk::{may_have_room_later, write_all_at};
 use crate::options::Durability;
 use crate::segment::{FIRST_FRAME, Mark, Segment, SegmentHeader, Spare, next_size};
-use crate::shared::{Shared, SpareState};
+use crate::shared::{Shared, SpareState, State};
 
 /// A buffer that grew beyond this is given back to the system after its group.
 const KEEP_BYTES: usize = 4 << 20;
@@ -26,76 +29,170 @@ struct Group {
     roll: Option<Spare>,
 }
 
-pub(crate) fn run(shared: &Shared, active: Arc<Segment>, offset: u64) {
-    let mut place = Place { active, offset };
-    let mut emptied = (Vec::new(), Vec::new());
-    while let Some(group) = take(shared, emptied) {
-        if let Err(reason) = place.commit(shared, &group) {
-            shared.poison(reason);
-            return;
-        }
-        shared.publish(group.last, group.number);
-        emptied = (group.bytes, group.marks);
-    }
-    if shared.options.durability == Durability::Buffered
-        && let Err(error) = place.active.file.sync_data()
-    {
-        shared.poison(format!("sync at close: {error}"));
-    }
-}
-
-/// Waits for frames and takes all of them; `None` when the journal is closing and nothing is left.
-fn take(shared: &Shared, emptied: (Vec<u8>, Vec<(u64, usize)>)) -> Option<Group> {
-    let (mut bytes, mut marks) = emptied;
-    if bytes.capacity() > KEEP_BYTES {
-        bytes = Vec::new();
-    }
-    bytes.clear();
-    marks.clear();
-    let mut state = shared.state();
-    while state.buffer.is_empty() {
-        if state.closing {
-            return None;
-        }
-        state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-    }
-    std::mem::swap(&mut state.buffer, &mut bytes);
-    std::mem::swap(&mut state.marks, &mut marks);
-    let number = state.group;
-    state.group = number.wrapping_add(1);
-    let mut roll = None;
-    if bytes.len() as u64 <= state.active_left {
-        state.active_left -= bytes.len() as u64;
-    } else if let SpareState::Ready(spare) = std::mem::replace(&mut state.spare, SpareState::Idle) {
-        // Enqueue accepted the group only because it fits here.
-        state.active_capacity = spare.capacity;
-        state.active_left = spare.capacity - FIRST_FRAME - bytes.len() as u64;
-        roll = Some(spare);
-    }
-    if matches!(state.spare, SpareState::Idle) && state.active_left < state.active_capacity / 2 {
-        let capacity = next_size(state.active_capacity, shared.options.segment_bytes, 0);
-        state.spare = SpareState::Wanted(capacity);
-        shared.prepare.notify_one();
-    }
-    let last = state.next - 1;
-    drop(state);
-    shared.room.notify_waiters();
-    Some(Group { bytes, marks, number, last, roll })
-}
-
-/// Where the next group goes.
-struct Place {
+/// The writer's state: where the next group goes, and the one that is on its way.
+pub(crate) struct Writer {
     active: Arc<Segment>,
     offset: u64,
+    group: Option<Group>,
+    emptied: (Vec<u8>, Vec<(u64, usize)>),
 }
 
-impl Place {
-    fn commit(&mut self, shared: &Shared, group: &Group) -> Result<(), String> {
-        if let Some(spare) = &group.roll {
-            let first = group.marks.first().map_or(group.last, |(position, _)| *position);
-            self.roll(shared, spare, first).map_err(|error| format!("beginning a segment: {error}"))?;
+#[derive(PartialEq, Eq)]
+enum Written {
+    Whole,
+    /// There is no room; nothing was asked of the device, the same bytes go to the same place later.
+    NoRoom,
+}
+
+/// The writer as a thread, until the journal closes.
+pub(crate) fn run(shared: &Shared, mut writer: Writer) {
+    if let Err(reason) = writer.serve(shared) {
+        shared.poison(reason);
+    }
+}
+
+/// The writer as a task, until it is aborted; [`Writer::close`] is left to who aborts it.
+pub(crate) async fn run_as_task(shared: Arc<Shared>, writer: Arc<Mutex<Writer>>) {
+    if let Err(reason) = serve_as_task(&shared, &writer).await {
+        shared.poison(reason);
+    }
+}
+
+async fn serve_as_task(shared: &Shared, writer: &Mutex<Writer>) -> Result<(), String> {
+    loop {
+        while shared.state().buffer.is_empty() {
+            shared.work.rung().await;
         }
-        self.write(shared, &group.bytes)?;
+        locked(writer).take(shared, shared.state());
+        while locked(writer).write(shared)? == Written::NoRoom {
+            tasks::sleep(STALL_PAUSE).await;
+        }
+        tasks::sleep(shared.options.disk.sync_delay()).await;
+        locked(writer).sync(shared)?;
+    }
+}
+
+/// The writer that a task shares with the handle that will close it.
+pub(crate) fn locked(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
+    writer.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Writer {
+    pub(crate) fn new(active: Arc<Segment>, offset: u64) -> Self {
+        Self { active, offset, group: None, emptied: Default::default() }
+    }
+
+    fn serve(&mut self, shared: &Shared) -> Result<(), String> {
+        loop {
+            let mut state = shared.state();
+            while state.buffer.is_empty() {
+                if state.closing {
+                    drop(state);
+                    return self.close(shared);
+                }
+                state = shared.work.wait(state);
+            }
+            self.take(shared, state);
+            while self.write(shared)? == Written::NoRoom {
+                shared.work.pause(shared.state(), STALL_PAUSE);
+            }
+            self.sync(shared)?;
+        }
+    }
+
+    /// Brings what was accepted to the device.
+    pub(crate) fn close(&mut self, shared: &Shared) -> Result<(), String> {
+        loop {
+            if self.group.is_some() {
+                self.write(shared)?;
+                self.sync(shared)?;
+            }
+            let state = shared.state();
+            if state.buffer.is_empty() {
+                break;
+            }
+            self.take(shared, state);
+        }
+        match shared.options.durability {
+            Durability::Synced => Ok(()),
+            Durability::Buffered => self.active.file.sync_data().map_err(|error| format!("sync at close: {error}")),
+        }
+    }
+
+    /// Takes all frames that wait; there are some.
+    fn take(&mut self, shared: &Shared, mut state: MutexGuard<'_, State>) {
+        let (mut bytes, mut marks) = std::mem::take(&mut self.emptied);
+        if bytes.capacity() > KEEP_BYTES {
+            bytes = Vec::new();
+        }
+        bytes.clear();
+        marks.clear();
+        std::mem::swap(&mut state.buffer, &mut bytes);
+        std::mem::swap(&mut state.marks, &mut marks);
+        let number = state.group;
+        state.group = number.wrapping_add(1);
+        let mut roll = None;
+        if bytes.len() as u64 <= state.active_left {
+            state.active_left -= bytes.len() as u64;
+        } else if let SpareState::Ready(spare) = std::mem::replace(&mut state.spare, SpareState::Idle) {
+            // Enqueue accepted the group only because it fits here.
+            state.active_capacity = spare.capacity;
+            state.active_left = spare.capacity - FIRST_FRAME - bytes.len() as u64;
+            roll = Some(spare);
+        }
+        if matches!(state.spare, SpareState::Idle) && state.active_left < state.active_capacity / 2 {
+            let capacity = next_size(state.active_capacity, shared.options.segment_bytes, 0);
+            state.spare = SpareState::Wanted(capacity);
+            shared.prepare.ring();
+        }
+        let last = state.next - 1;
+        drop(state);
+        shared.room.notify_waiters();
+        self.group = Some(Group { bytes, marks, number, last, roll });
+    }
+
+    /// Writes the group. Lack of room is for the caller to wait out (possible where a file system copies on write, or
+    /// became read-only): no sync has been asked for yet. While it lasts, appends are refused.
+    fn write(&mut self, shared: &Shared) -> Result<Written, String> {
+        let Some(mut group) = self.group.take() else { return Ok(Written::Whole) };
+        let mut written = Ok(());
+        if let Some(spare) = group.roll.take() {
+            let first = group.marks.first().map_or(group.last, |(position, _)| *position);
+            let header = SegmentHeader { salt: shared.salt, first, epoch: shared.epoch };
+            written = write_all_at(&*spare.file, &header.encode(), 0);
+            if written.is_ok() {
+                self.roll(shared, &spare, header).map_err(|error| format!("beginning a segment: {error}"))?;
+            } else {
+                group.roll = Some(spare);
+            }
+        }
+        let written = written.and_then(|()| write_all_at(&*self.active.file, &group.bytes, self.offset));
+        self.group = Some(group);
+        match written {
+            Ok(()) => {
+                if let Some(reason) = shared.state().stalled.take() {
+                    tracing::info!(dir = %shared.dir.display(), reason, "there is room again");
+                }
+                Ok(Written::Whole)
+            }
+            Err(error) if may_have_room_later(&error) => {
+                let mut state = shared.state();
+                if state.closing {
+                    return Err(format!("write: {error}"));
+                }
+                if state.stalled.is_none() {
+                    tracing::warn!(dir = %shared.dir.display(), %error, "no room to write; appends are refused");
+                }
+                state.stalled = Some(error.to_string());
+                Ok(Written::NoRoom)
+            }
+            Err(error) => Err(format!("write: {error}")),
+        }
+    }
+
+    /// Makes the group durable and visible.
+    fn sync(&mut self, shared: &Shared) -> Result<(), String> {
+        let Some(group) = self.group.take() else { return Ok(()) };
         if shared.options.durability == Durability::Synced {
             self.active.file.sync_data().map_err(|error| format!("sync: {error}"))?;
         }
@@ -103,44 +200,21 @@ impl Place {
         let marks = group.marks.iter().map(|&(position, at)| Mark { position, offset: start + at as u64 });
         self.active.add_marks(marks);
         self.offset += group.bytes.len() as u64;
+        shared.publish(group.last, group.number);
+        self.emptied = (group.bytes, group.marks);
         Ok(())
     }
 
-    /// Writes until it is written. Lack of room is waited out (possible where a file system copies on write): the same
-    /// bytes go to the same place, and no sync has been asked for yet.
-    fn write(&self, shared: &Shared, bytes: &[u8]) -> Result<(), String> {
-        loop {
-            match write_all_at(&*self.active.file, bytes, self.offset) {
-                Ok(()) => {
-                    if let Some(reason) = shared.state().stalled.take() {
-                        tracing::info!(dir = %shared.dir.display(), reason, "there is room again");
-                    }
-                    return Ok(());
-                }
-                Err(error) if is_out_of_space(&error) => {
-                    let mut state = shared.state();
-                    if state.closing {
-                        return Err(format!("write: {error}"));
-                    }
-                    state.stalled = Some(error.to_string());
-                    drop(shared.work.wait_timeout_while(state, STALL_PAUSE, |state| !state.closing));
-                }
-                Err(error) => return Err(format!("write: {error}")),
-            }
-        }
-    }
-
-    /// Begins a segment: header durable first, then the name, so that a named segment always has a whole header.
-    fn roll(&mut self, shared: &Shared, spare: &Spare, first: u64) -> io::Result<()> {
+    /// Begins a segment whose header is written: header durable first, then the name, so that a named segment always has
+    /// a whole header.
+    fn roll(&mut self, shared: &Shared, spare: &Spare, header: SegmentHeader) -> io::Result<()> {
         if shared.options.durability == Durability::Buffered {
             // Only the last segment may have a tail that is not durable.
             self.active.file.sync_data()?;
         }
         let disk = &*shared.options.disk;
-        let header = SegmentHeader { salt: shared.salt, first, epoch: shared.epoch };
-        write_all_at(&*spare.file, &header.encode(), 0)?;
         spare.file.sync_data()?;
-        let path = shared.dir.join(Segment::name(first));
+        let path = shared.dir.join(Segment::name(header.first));
         disk.rename(&spare.path, &path)?;
         disk.sync_dir(&shared.dir)?;
         let file = disk.open(&path)?;

@@ -1,16 +1,18 @@
 //! The two threads that keep the index small: one writes full tables as runs, one merges runs.
 //!
 //! Threads of their own and not tasks, because both do long blocking work; two, because a merge of millions of entries
-//! must not hold up the tables that wait.
+//! must not hold up the tables that wait. In simulations one task does both.
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use madrigal_journal::Journal;
+use madrigal_core::tasks;
+use madrigal_journal::{Journal, Workers};
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 use super::run_set::{RunSet, merge};
 use super::{Index, IndexError, IndexOptions, Runs};
@@ -24,6 +26,8 @@ pub(crate) struct Shared<X> {
     state: Mutex<State>,
     /// Wakes appends that wait for a table to be written.
     pub(crate) written: Notify,
+    /// Wakes the task that does the threads' work in simulations.
+    task: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -42,14 +46,22 @@ pub(crate) trait HasIndex: Send + 'static {
 pub(crate) struct Upkeep<X: HasIndex> {
     pub(crate) shared: Arc<Shared<X>>,
     threads: Vec<JoinHandle<()>>,
+    task: Option<AbortHandle>,
 }
 
 /// How long a failed write is left alone, and how often a table's durability is looked at.
 const PAUSE: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+const IDLE: Duration = Duration::from_secs(60);
 
 impl<X: HasIndex> Upkeep<X> {
-    pub(crate) fn start(content: X, runs: Runs, options: IndexOptions, journal: &Arc<Journal>) -> io::Result<Self> {
+    pub(crate) fn start(
+        content: X,
+        runs: Runs,
+        options: IndexOptions,
+        journal: &Arc<Journal>,
+        workers: Workers,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             index: Mutex::new(content),
             runs: Mutex::new(runs),
@@ -57,14 +69,19 @@ impl<X: HasIndex> Upkeep<X> {
             wake: Condvar::new(),
             state: Mutex::default(),
             written: Notify::new(),
+            task: Notify::new(),
         });
+        if workers == Workers::Tasks {
+            let task = tasks::spawn("index", keep_as_task(Arc::clone(&shared), Arc::downgrade(journal)));
+            return Ok(Self { shared, threads: Vec::new(), task: Some(task.abort_handle()) });
+        }
         let (writes, merges) = (Arc::clone(&shared), Arc::clone(&shared));
         let journal = Arc::clone(journal);
         let threads = vec![
             thread::Builder::new().name("index-writer".to_owned()).spawn(move || writes.write_tables(&journal))?,
             thread::Builder::new().name("index-merger".to_owned()).spawn(move || merges.merge_runs())?,
         ];
-        Ok(Self { shared, threads })
+        Ok(Self { shared, threads, task: None })
     }
 }
 
@@ -78,6 +95,9 @@ impl<X: HasIndex> Drop for Upkeep<X> {
     fn drop(&mut self) {
         self.shared.state().closing = true;
         self.shared.wake.notify_all();
+        if let Some(task) = &self.task {
+            task.abort();
+        }
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the index panicked");
@@ -95,6 +115,7 @@ impl<X: HasIndex> Shared<X> {
     pub(crate) fn wake(&self) {
         self.state().changes += 1;
         self.wake.notify_all();
+        self.task.notify_one();
     }
 
     /// Why tables cannot be written, if they cannot.
@@ -119,31 +140,9 @@ impl<X: HasIndex> Shared<X> {
     }
 
     fn write_tables(&self, journal: &Journal) {
-        const IDLE: Duration = Duration::from_secs(60);
         loop {
             let seen = self.changes();
-            let table = self.index().index().oldest_frozen();
-            let pause = match table {
-                None => IDLE,
-                // Runs cover only what is durable: after a crash they must not know more than the log.
-                Some(table) if journal.end().0 < table.range().1 => LOOK_AGAIN,
-                Some(table) => {
-                    let written = self.change(
-                        |runs, set| {
-                            let set = runs.add(set, &table)?;
-                            runs.commit(&set).map(|()| set)
-                        },
-                        Index::replace_oldest,
-                    );
-                    match written {
-                        Ok(()) => {
-                            self.wake();
-                            Duration::ZERO
-                        }
-                        Err(_) => PAUSE,
-                    }
-                }
-            };
+            let pause = self.write_table(journal);
             if !self.pause(seen, pause) {
                 return;
             }
@@ -151,34 +150,59 @@ impl<X: HasIndex> Shared<X> {
     }
 
     fn merge_runs(&self) {
-        const IDLE: Duration = Duration::from_secs(60);
         loop {
             let seen = self.changes();
-            let set = Arc::clone(&self.index().index().runs);
-            let pause = match set.to_merge(self.options.table_events) {
-                None => IDLE,
-                Some(parts) => {
-                    let (number, (dir, disk)) = {
-                        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-                        (runs.take_number(), runs.place())
-                    };
-                    let merged = merge(&dir, &*disk, number, &parts).and_then(|whole| {
-                        self.change(|runs, set| runs.replace(set, &parts, whole), |index, set| index.runs = set)
-                    });
-                    match merged {
-                        Ok(()) => {
-                            self.runs.lock().unwrap_or_else(PoisonError::into_inner).remove(&parts);
-                            Duration::ZERO
-                        }
-                        Err(error) => {
-                            tracing::warn!(%error, "runs of the index cannot be merged; it works on");
-                            PAUSE
-                        }
-                    }
-                }
-            };
+            let pause = self.merge_some();
             if !self.pause(seen, pause) {
                 return;
+            }
+        }
+    }
+
+    /// Writes the oldest table that waits, if there is one; how long to wait before the next look.
+    fn write_table(&self, journal: &Journal) -> Duration {
+        let table = self.index().index().oldest_frozen();
+        match table {
+            None => IDLE,
+            // Runs cover only what is durable: after a crash they must not know more than the log.
+            Some(table) if journal.end().0 < table.range().1 => LOOK_AGAIN,
+            Some(table) => {
+                let written = self.change(
+                    |runs, set| {
+                        let set = runs.add(set, &table)?;
+                        runs.commit(&set).map(|()| set)
+                    },
+                    Index::replace_oldest,
+                );
+                match written {
+                    Ok(()) => {
+                        self.wake();
+                        Duration::ZERO
+                    }
+                    Err(_) => PAUSE,
+                }
+            }
+        }
+    }
+
+    /// Merges runs, if there are enough of a size; how long to wait before the next look.
+    fn merge_some(&self) -> Duration {
+        let set = Arc::clone(&self.index().index().runs);
+        let Some(parts) = set.to_merge(self.options.table_events) else { return IDLE };
+        let (number, (dir, disk)) = {
+            let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+            (runs.take_number(), runs.place())
+        };
+        let merged = merge(&dir, &*disk, number, &parts)
+            .and_then(|whole| self.change(|runs, set| runs.replace(set, &parts, whole), |index, set| index.runs = set));
+        match merged {
+            Ok(()) => {
+                self.runs.lock().unwrap_or_else(PoisonError::into_inner).remove(&parts);
+                Duration::ZERO
+            }
+            Err(error) => {
+                tracing::warn!(%error, "runs of the index cannot be merged; it works on");
+                PAUSE
             }
         }
     }
@@ -199,5 +223,16 @@ impl<X: HasIndex> Shared<X> {
         let result = made.map(|set| place(self.index().index(), Arc::new(set)));
         self.written.notify_waiters();
         result
+    }
+}
+
+/// What the two threads do, as one task, until it is aborted or the journal is gone.
+async fn keep_as_task<X: HasIndex>(shared: Arc<Shared<X>>, journal: Weak<Journal>) {
+    loop {
+        let pause = match journal.upgrade() {
+            Some(journal) => shared.write_table(&journal).min(shared.merge_some()),
+            None => return,
+        };
+        tasks::within(pause, shared.task.notified()).await;
     }
 }

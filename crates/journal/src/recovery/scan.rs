@@ -7,6 +7,7 @@ use std::thread;
 use crate::disk::read_up_to;
 use crate::error::OpenError;
 use crate::frame::{FrameHeader, HEADER_BYTES};
+use crate::options::Workers;
 use crate::segment::{FIRST_FRAME, Mark, Segment};
 
 const WINDOW: usize = 1 << 20;
@@ -27,8 +28,11 @@ pub(crate) struct Scan {
 }
 
 /// Scans all segments, several at a time, and fills their indexes.
-pub(crate) fn all(segments: &[Arc<Segment>]) -> Result<Vec<Scan>, OpenError> {
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(segments.len());
+pub(crate) fn all(segments: &[Arc<Segment>], workers: Workers) -> Result<Vec<Scan>, OpenError> {
+    let threads = match workers {
+        Workers::Threads => thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(segments.len()),
+        Workers::Tasks => 1,
+    };
     let (taken, scans) = (AtomicUsize::new(0), Mutex::new(vec![None; segments.len()]));
     let work = || {
         loop {

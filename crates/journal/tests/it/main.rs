@@ -8,6 +8,7 @@ mod faults;
 mod faulty_disk;
 mod kill;
 mod log;
+mod power;
 
 #[test]
 fn the_example_runs() {
