@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use madrigal_catalog_service::{CatalogConfig, CatalogNeighbours, CatalogService};
 use madrigal_core::{Fault, Host};
-use madrigal_gateway::{GatewayParts, Target, Upstream};
+use madrigal_gateway::{GatewayParts, Storytellers, Target, Upstream};
 use madrigal_http::{Edge, Neighbour, TokenSigner};
 use madrigal_notification_service::{NotificationConfig, NotificationNeighbours, NotificationService};
 use madrigal_order_service::{OrderConfig, OrderNeighbours, OrderService};
@@ -86,6 +86,12 @@ pub async fn compose_all(
         upstreams,
         openapi: compose::openapi(),
         operations: super::health::operations(health.clone(), metrics.clone()),
+        storytellers: Storytellers {
+            orders: wiring.to(orders.calls()),
+            catalog: wiring.to(catalog.calls()),
+            payments: wiring.to(payments.calls()),
+            notifications: wiring.to(mails.calls()),
+        },
         demo: demo.map(|demo| super::console::hints(config, demo, &signer, host)),
         console,
         version: env!("CARGO_PKG_VERSION"),

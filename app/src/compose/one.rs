@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use madrigal_catalog_service::{CatalogConfig, CatalogNeighbours, CatalogService};
 use madrigal_core::Host;
-use madrigal_gateway::{GatewayParts, Target, Upstream};
+use madrigal_gateway::{GatewayParts, Storytellers, Target, Upstream};
 use madrigal_http::auth::MintedToken;
 use madrigal_http::{Edge, Neighbour, ServiceToken, TokenSigner};
 use madrigal_notification_service::{NotificationConfig, NotificationNeighbours, NotificationService};
@@ -35,7 +35,7 @@ pub async fn compose_one(service: Service, config: &Config, data: &DataDir, host
     let open = Open { config, data, host, far: &far, health: &health };
     let (router, work) = match service {
         Service::Gateway => {
-            let (router, ends_streams) = gateway(config, &edge, health.clone())?;
+            let (router, ends_streams) = gateway(&far, &edge, health.clone())?;
             (router, Some(ends_streams))
         }
         Service::UserService => open.user(signer.clone()).await?,
@@ -147,11 +147,7 @@ fn url(config: &Config, service: Service) -> &str {
 }
 
 /// The gateway alone: everything is proxied.
-fn gateway(
-    config: &Config,
-    edge: &Edge,
-    health: Health,
-) -> anyhow::Result<(Router, (&'static str, Background))> {
+fn gateway(far: &Far<'_>, edge: &Edge, health: Health) -> anyhow::Result<(Router, (&'static str, Background))> {
     health.add("gateway", CRITICAL, || vec![Check::healthy("routing", "requests are passed on")]);
     let services = [
         Service::UserService,
@@ -160,15 +156,21 @@ fn gateway(
         Service::PaymentService,
         Service::NotificationService,
     ];
-    let far = |service: Service| Upstream {
+    let upstream = |service: Service| Upstream {
         service: service.name(),
-        target: Target::Http { base_url: url(config, service).to_owned() },
+        target: Target::Http { base_url: url(far.config, service).to_owned() },
     };
-    let (console, ends_streams) = super::console::console(config);
+    let (console, ends_streams) = super::console::console(far.config);
     let parts = GatewayParts {
-        upstreams: services.map(far).into(),
+        upstreams: services.map(upstream).into(),
         openapi: compose::openapi(),
         operations: operations(health, madrigal_telemetry::metrics::metrics()?),
+        storytellers: Storytellers {
+            orders: far.to(Service::OrderService),
+            catalog: far.to(Service::CatalogService),
+            payments: far.to(Service::PaymentService),
+            notifications: far.to(Service::NotificationService),
+        },
         demo: None,
         console,
         version: env!("CARGO_PKG_VERSION"),

@@ -1,6 +1,7 @@
 //! The description of the whole API.
 
 use madrigal_catalog_service::CatalogService;
+use madrigal_gateway::StoryApi;
 use madrigal_http::FieldError;
 use madrigal_http::openapi::ProblemDocument;
 use madrigal_notification_service::NotificationService;
@@ -29,6 +30,7 @@ pub fn openapi() -> serde_json::Value {
         OrderService::openapi(),
         PaymentService::openapi(),
         NotificationService::openapi(),
+        StoryApi::openapi(),
         logs(),
     ] {
         all.merge(part);

@@ -2,6 +2,7 @@
 
 pub mod products;
 pub mod quotes;
+pub mod story;
 
 pub use products::ProductQueries;
 pub use quotes::Quotes;

@@ -6,6 +6,7 @@ use axum::Router;
 use futures::future::join_all;
 use madrigal_bus::TopicSource;
 use madrigal_contracts::catalog::{ConfirmReservation, QuoteProducts, ReleaseReservation, ReserveStock, ReturnStock};
+use madrigal_contracts::story::TellReservations;
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Fault, Host};
 use madrigal_event_store::{DynEventStore, SnapshotStore, open_log};
@@ -21,6 +22,7 @@ use crate::http::{Api, CatalogApi};
 use crate::indexers::ProductIndexer;
 use crate::neighbours::CatalogNeighbours;
 use crate::projections::{OpenReservations, ProductView};
+use crate::queries::story::Reservations;
 use crate::queries::{ProductQueries, Quotes};
 use crate::search::ProductIndex;
 use crate::store::Loader;
@@ -88,7 +90,8 @@ impl CatalogService {
             .on::<ReserveStock>(Arc::clone(&answers))
             .on::<ReleaseReservation>(Arc::clone(&answers))
             .on::<ConfirmReservation>(Arc::clone(&answers))
-            .on::<ReturnStock>(answers);
+            .on::<ReturnStock>(answers)
+            .on::<TellReservations>(Arc::new(Reservations::new(Arc::clone(&store))));
         let parts = Parts { store, views, snapshots, desk, products, open, index, expiry, api, calls: Arc::new(calls) };
         Ok(Self { parts: Arc::new(parts) })
     }

@@ -10,4 +10,5 @@ pub mod order;
 pub mod payment;
 pub mod person_keys;
 pub mod projections;
+pub mod story;
 pub mod user;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use axum::Router;
 use madrigal_core::tasks::StopSignal;
 
+use crate::story::Storytellers;
+
 /// Everything that the gateway needs to know.
 pub struct GatewayParts {
     /// The services behind it. A service that is not among them has no paths.
@@ -14,6 +16,8 @@ pub struct GatewayParts {
     /// `/livez`, `/readyz`, `/health` and `/metrics`: `madrigal_telemetry::router`. The first page reads `/health` every few
     /// seconds.
     pub operations: Router,
+    /// The services that the story of an order is gathered from.
+    pub storytellers: Storytellers,
     /// Who may try the shop, where it is a demonstration.
     pub demo: Option<DemoHints>,
     /// What the pages need to know.

@@ -15,7 +15,7 @@ use tower::{Layer, Service};
 use crate::inside::Inside;
 use crate::parts::{GatewayError, GatewayParts, Target};
 use crate::proxy::{self, Proxy};
-use crate::{console, docs, table};
+use crate::{console, docs, story, table};
 
 /// The router of the whole shop, with the edge's layers around every route of it.
 ///
@@ -25,10 +25,10 @@ use crate::{console, docs, table};
 /// # Panics
 /// Where two services in this process serve the same path and method (axum refuses that).
 pub fn router(parts: GatewayParts, edge: &Edge) -> Result<Router, GatewayError> {
-    let GatewayParts { upstreams, openapi, operations, demo, console, version } = parts;
+    let GatewayParts { upstreams, openapi, operations, storytellers, demo, console, version } = parts;
     check_description(&openapi)?;
     let mut seen = HashSet::new();
-    let mut own = docs::router(&openapi)?.merge(operations);
+    let mut own = docs::router(&openapi)?.merge(operations).merge(story::router(storytellers));
     let mut services = Vec::new();
     let mut placed = Vec::new();
     for upstream in upstreams {

@@ -5,7 +5,7 @@
 pub struct Declared {
     /// The path, with `{name}` for one segment and `{*rest}` for one or more at the end.
     pub path: &'static str,
-    /// The service, as in `order-service`.
+    /// The service, as in `order-service`; `gateway` for what the gateway puts together itself.
     pub service: &'static str,
     /// Whether the request's body may be of any length and take its time: imports are streamed, and their service bounds
     /// them line by line. Everything else has the edge's limit.
@@ -25,6 +25,8 @@ const CATALOG: &str = "catalog-service";
 const ORDER: &str = "order-service";
 const PAYMENT: &str = "payment-service";
 const NOTIFICATION: &str = "notification-service";
+/// What the gateway answers itself, asking several services.
+pub(crate) const GATEWAY: &str = "gateway";
 
 /// All paths of the API. Where several fit, literal text goes before `{name}`, and that before `{*rest}`.
 pub const TABLE: &[Declared] = &[
@@ -34,7 +36,9 @@ pub const TABLE: &[Declared] = &[
     to(USER, "/v1/sessions"),
     to(ORDER, "/v1/users/{id}/orders"),
     to(ORDER, "/v1/orders"),
-    to(ORDER, "/v1/orders/{*rest}"),
+    to(ORDER, "/v1/orders/{orderId}"),
+    to(ORDER, "/v1/orders/{orderId}/{*rest}"),
+    to(GATEWAY, "/v1/orders/{orderId}/story"),
     stream_to(ORDER, "/v1/orders/import"),
     to(ORDER, "/v1/sagas"),
     to(ORDER, "/v1/sagas/{*rest}"),
@@ -63,9 +67,9 @@ pub fn declared_for(path: &str) -> Option<&'static Declared> {
     fitting.max_by(|one, other| one.0.cmp(&other.0)).map(|(_, entry)| entry)
 }
 
-/// Whether the gateway knows this service.
+/// Whether the gateway knows this service behind it.
 pub fn knows(service: &str) -> bool {
-    TABLE.iter().any(|entry| entry.service == service)
+    service != GATEWAY && TABLE.iter().any(|entry| entry.service == service)
 }
 
 /// How well `pattern` fits, segment by segment (2 literal, 1 one segment, 0 the rest); `None` where it does not.
@@ -100,6 +104,8 @@ mod tests {
         assert_eq!(service("/v1/users/7/events"), Some(USER));
         assert_eq!(service("/v1/users/7"), Some(USER));
         assert_eq!(service("/v1/orders/{orderId}/items/{productId}"), Some(ORDER));
+        assert_eq!(service("/v1/orders/7/story"), Some(GATEWAY));
+        assert_eq!(service("/v1/orders/7/events"), Some(ORDER));
         assert_eq!(service("/v1/products/search"), Some(CATALOG));
         assert_eq!(service("/v1/logs/order-service/9"), Some(ORDER));
         assert!(declared_for("/v1/products/import").is_some_and(|entry| entry.streamed));

@@ -1,5 +1,7 @@
 //! What notification-service shows: the list of mails, and one mail with its content.
 
+mod story;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -6,6 +6,7 @@ use axum::Router;
 use madrigal_bus::DynTopicSource;
 use madrigal_contracts::notification::RequestMail;
 use madrigal_contracts::person_keys::RemotePersonKeys;
+use madrigal_contracts::story::TellMails;
 use madrigal_core::tasks::StopSignal;
 use madrigal_core::{Fault, Host, PersonKeys};
 use madrigal_event_store::{DynEventStore, open_log};
@@ -78,8 +79,10 @@ impl NotificationService {
         let list = ProjectionRunner::new(MailList, Arc::clone(&events), views, host.clone(), options)?;
         let store = MailStore::new(Arc::clone(&events));
         let delivery = DeliveryReactor::new(store.clone(), neighbours.sender, offsets, host);
-        let calls = Calls::new(SERVICE).on::<RequestMail>(Arc::new(Outbox::new(store.clone())));
-        let mails = Mails::new(store, list.reader(), neighbours.keys);
+        let mails = Mails::new(store.clone(), list.reader(), neighbours.keys);
+        let calls = Calls::new(SERVICE)
+            .on::<RequestMail>(Arc::new(Outbox::new(store)))
+            .on::<TellMails>(Arc::new(mails.clone()));
         Ok(Self { mails, calls: Arc::new(calls), list, delivery, events })
     }
 

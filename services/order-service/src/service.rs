@@ -6,6 +6,7 @@ use axum::Router;
 use futures::future::join_all;
 use madrigal_bus::TopicSource;
 use madrigal_contracts::order::GetSagaStanding;
+use madrigal_contracts::story::TellOrder;
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Fault, Host};
 use madrigal_event_store::{DynEventStore, open_log};
@@ -20,8 +21,9 @@ use crate::commands::{OrderChanges, OrderImports, Placements};
 use crate::config::OrderConfig;
 use crate::http::{Api, OrderApi};
 use crate::neighbours::OrderNeighbours;
+use crate::projections::order_sagas::OrderSagasProjection;
 use crate::projections::order_view::OrderViewProjection;
-use crate::queries::OrderQueries;
+use crate::queries::{OrderQueries, OrderStories};
 use crate::sagas::standing::Standing;
 use crate::sagas::{cancel_order, place_order};
 
@@ -40,6 +42,7 @@ struct Parts {
     engine: SagaEngine,
     orders: ProjectionRunner<OrderViewProjection>,
     sagas: ProjectionRunner<SagaSummaries>,
+    order_sagas: ProjectionRunner<OrderSagasProjection>,
     api: Arc<Api>,
     calls: Arc<Calls>,
 }
@@ -56,7 +59,8 @@ impl OrderService {
         let views: DynViewStore = Arc::new(SqliteViews::open(database).await?);
         let options = || RunnerOptions::for_service(SERVICE);
         let orders = ProjectionRunner::new(OrderViewProjection, store.clone(), views.clone(), host.clone(), options())?;
-        let sagas = ProjectionRunner::new(SagaSummaries, store.clone(), views, host.clone(), options())?;
+        let sagas = ProjectionRunner::new(SagaSummaries, store.clone(), views.clone(), host.clone(), options())?;
+        let order_sagas = ProjectionRunner::new(OrderSagasProjection, store.clone(), views, host.clone(), options())?;
         let keys = neighbours.person_keys(&host);
         let placing = place_order::definition(
             store.clone(),
@@ -73,17 +77,21 @@ impl OrderService {
         ];
         let directory = Arc::new(ViewDirectory::new(store.clone(), sagas.reader()));
         let engine = SagaEngine::new(store.clone(), definitions, directory, host.clone(), SagaOptions::default());
+        let queries = OrderQueries::new(store.clone(), orders.reader(), keys);
+        let stories = OrderStories::new(store.clone(), queries.clone(), order_sagas.reader(), engine.clone());
         let api = Arc::new(Api {
             imports: OrderImports::new(store.clone(), neighbours.clone(), host.clone()),
             placements: Placements::new(store.clone(), engine.clone(), neighbours, host.clone()),
             changes: OrderChanges::new(store.clone(), engine.clone(), host.clone()),
-            queries: OrderQueries::new(store.clone(), orders.reader(), keys),
+            queries,
             host,
             engine: engine.clone(),
             directory: sagas.reader(),
         });
-        let calls = Calls::new(SERVICE).on::<GetSagaStanding>(Arc::new(Standing(engine.clone())));
-        let parts = Parts { store, engine, orders, sagas, api, calls: Arc::new(calls) };
+        let calls = Calls::new(SERVICE)
+            .on::<GetSagaStanding>(Arc::new(Standing(engine.clone())))
+            .on::<TellOrder>(Arc::new(stories));
+        let parts = Parts { store, engine, orders, sagas, order_sagas, api, calls: Arc::new(calls) };
         Ok(Self { parts: Arc::new(parts) })
     }
 
@@ -118,6 +126,7 @@ impl OrderService {
         let views = [
             ("orderView", self.parts.orders.reader().lag().await),
             ("sagaDirectory", self.parts.sagas.reader().lag().await),
+            ("orderSagas", self.parts.order_sagas.reader().lag().await),
         ];
         for (name, lag) in views {
             checks.push(match lag {
@@ -137,9 +146,11 @@ impl OrderService {
         let views_stop = StopSignal::new();
         let (orders, sagas) = (self.parts.orders.clone(), self.parts.sagas.clone());
         let (orders_stop, sagas_stop) = (views_stop.clone(), views_stop.clone());
+        let (order_sagas, order_sagas_stop) = (self.parts.order_sagas.clone(), views_stop.clone());
         let views = [
             tasks::spawn("order-view", async move { log_end("order-view", orders.run(orders_stop).await) }),
             tasks::spawn("saga-summaries", async move { log_end("saga-summaries", sagas.run(sagas_stop).await) }),
+            tasks::spawn("order-sagas", async move { log_end("order-sagas", order_sagas.run(order_sagas_stop).await) }),
         ];
         self.parts.engine.run(stop).await;
         views_stop.cancel();

@@ -1,9 +1,11 @@
 //! What payment-service shows: one payment with its events, and the provider's ledger.
 
+mod story;
+
 use std::fmt;
 use std::sync::Arc;
 
-use madrigal_core::{Fault, RecordedEvent};
+use madrigal_core::{Fault, PositionToken, RecordedEvent};
 
 use crate::commands::PROVIDER;
 use crate::provider::{LedgerPage, PaymentProvider};
@@ -32,6 +34,11 @@ impl PaymentQueries {
             return Ok(None);
         }
         Ok(Some((PaymentStore::fold(&events)?, events)))
+    }
+
+    /// The token of everything that is durable now.
+    pub fn end(&self) -> PositionToken {
+        self.store.end()
     }
 
     /// A part of the provider's ledger, with its sums.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use madrigal_bus::DynTopicSource;
 use madrigal_contracts::payment::{ChargePayment, RefundPayment};
+use madrigal_contracts::story::TellPayments;
 use madrigal_core::tasks::StopSignal;
 use madrigal_core::{Fault, Host};
 use madrigal_event_store::{DynEventStore, open_log};
@@ -48,8 +49,12 @@ impl PaymentService {
         let store = PaymentStore::new(Arc::clone(&events));
         let payments = Payments::new(store.clone(), Arc::clone(&provider));
         let answers = Arc::new(payments.clone());
-        let calls = Calls::new(SERVICE).on::<ChargePayment>(Arc::clone(&answers)).on::<RefundPayment>(answers);
-        Self { payments, queries: PaymentQueries::new(store, provider), calls: Arc::new(calls), events }
+        let queries = PaymentQueries::new(store, provider);
+        let calls = Calls::new(SERVICE)
+            .on::<ChargePayment>(Arc::clone(&answers))
+            .on::<RefundPayment>(answers)
+            .on::<TellPayments>(Arc::new(queries.clone()));
+        Self { payments, queries, calls: Arc::new(calls), events }
     }
 
     /// What neighbours may ask.

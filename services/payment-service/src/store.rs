@@ -107,6 +107,11 @@ impl PaymentStore {
         }
     }
 
+    /// The token of everything that is durable now.
+    pub fn end(&self) -> PositionToken {
+        self.token(self.events.end())
+    }
+
     /// The token of a position in this store.
     pub fn token(&self, position: Position) -> PositionToken {
         PositionToken::of(self.events.log().clone(), self.events.epoch(), position)

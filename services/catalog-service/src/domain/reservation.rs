@@ -43,6 +43,19 @@ pub enum Standing {
     Tombstoned,
 }
 
+impl Standing {
+    /// As in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reserved => "reserved",
+            Self::Released => "released",
+            Self::Sold => "sold",
+            Self::Returned => "returned",
+            Self::Tombstoned => "tombstoned",
+        }
+    }
+}
+
 /// A reservation's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

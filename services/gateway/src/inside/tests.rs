@@ -8,6 +8,7 @@ use madrigal_http::{Caller, Edge, Role, problem, testing};
 
 use super::*;
 use crate::parts::{GatewayParts, Target, Upstream};
+use crate::story::Storytellers;
 
 /// A service that says who asks, from where and for which correlation.
 fn service() -> Router {
@@ -41,6 +42,7 @@ async fn ways(host: &Host) -> (Vec<Router>, std::sync::Arc<madrigal_http::TokenS
             upstreams: vec![Upstream { service: "order-service", target }],
             openapi: serde_json::json!({}),
             operations: Router::new(),
+            storytellers: Storytellers::absent(),
             demo: None,
             console: crate::ConsoleParts::default(),
             version: "0.0.0",
@@ -118,6 +120,7 @@ async fn pages_and_api_do_not_hold_each_other_alive() {
         upstreams: vec![Upstream { service: "order-service", target: Target::InProcess(service) }],
         openapi: serde_json::json!({}),
         operations: Router::new(),
+        storytellers: Storytellers::absent(),
         demo: None,
         console: crate::ConsoleParts::default(),
         version: "0.0.0",

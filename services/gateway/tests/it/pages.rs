@@ -3,7 +3,7 @@
 use axum::Router;
 use http::{Method, StatusCode};
 use madrigal_core::Host;
-use madrigal_gateway::{ConsoleParts, DemoHints, GatewayParts, Target, Upstream, problem_codes};
+use madrigal_gateway::{ConsoleParts, DemoHints, GatewayParts, Storytellers, Target, Upstream, problem_codes};
 use madrigal_http::testing;
 use utoipa::OpenApi;
 
@@ -21,6 +21,7 @@ fn gateway() -> Router {
         upstreams: vec![upstream],
         openapi: serde_json::to_value(Nothing::openapi()).unwrap(),
         operations: Router::new(),
+        storytellers: Storytellers::absent(),
         demo: Some(demo),
         console: ConsoleParts::default(),
         version: "0.0.0",

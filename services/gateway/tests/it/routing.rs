@@ -8,12 +8,12 @@ use http::{Method, StatusCode};
 use madrigal_core::Host;
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_gateway::table::TABLE;
-use madrigal_gateway::{ConsoleParts, GatewayError, GatewayParts, Target, Upstream};
+use madrigal_gateway::{ConsoleParts, GatewayError, GatewayParts, Storytellers, Target, Upstream};
 use madrigal_http::testing;
 use utoipa::openapi::{OpenApi, OpenApiBuilder, PathItem, PathsBuilder};
 
 fn services() -> BTreeSet<&'static str> {
-    TABLE.iter().map(|entry| entry.service).collect()
+    TABLE.iter().map(|entry| entry.service).filter(|service| *service != "gateway").collect()
 }
 
 /// A service that says its name at all its paths, and at an inner one that nobody may reach.
@@ -30,6 +30,7 @@ fn parts(upstreams: Vec<Upstream>, openapi: OpenApi) -> GatewayParts {
         upstreams,
         openapi: serde_json::to_value(openapi).unwrap(),
         operations: Router::new(),
+        storytellers: Storytellers::absent(),
         demo: None,
         console: ConsoleParts::default(),
         version: "0.0.0",
@@ -59,8 +60,8 @@ async fn over_http() -> Router {
 #[tokio::test]
 async fn every_declared_path_is_answered_by_its_service_in_one_process_and_in_many() {
     for gateway in [in_process(), over_http().await] {
-        for entry in TABLE {
-            let path = entry.path.replace("{id}", "7").replace("{*rest}", "a/b");
+        for entry in TABLE.iter().filter(|entry| entry.service != "gateway") {
+            let path = entry.path.replace("{id}", "7").replace("{orderId}", "7").replace("{*rest}", "a/b");
             let (status, _, name) = testing::send(&gateway, Method::GET, &path, &[], ()).await;
             assert_eq!((status, name.as_str()), (StatusCode::OK, Some(entry.service)), "{path}");
         }

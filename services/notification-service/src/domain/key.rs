@@ -12,7 +12,8 @@ pub const MAX_ORDER_ID_BYTES: usize = 64;
 /// The domain of Message-IDs. `.local` names nothing outside (RFC 6762), so that no other sender's ids can be met.
 const DOMAIN: &str = "madrigal.local";
 
-const KINDS: [MailKind; 2] = [MailKind::OrderConfirmation, MailKind::OrderCancellation];
+/// Every kind of mail.
+pub const KINDS: [MailKind; 2] = [MailKind::OrderConfirmation, MailKind::OrderCancellation];
 
 /// The key of a mail: `{orderId}.{kind}`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

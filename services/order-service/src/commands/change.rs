@@ -9,7 +9,7 @@ use madrigal_saga::{SagaEngine, SagaId, SagaProgress, StartError, StartSaga};
 use super::load_order;
 use super::place::order_stream;
 use crate::aggregates::order::{Order, OrderCommand, OrderRejection};
-use crate::sagas::cancel_order::{CANCEL_ORDER, CancelOrder};
+use crate::sagas::cancel_order::{self, CANCEL_ORDER, CancelOrder};
 
 /// How often a decision is repeated when others change the order at the same time.
 const ATTEMPTS: u32 = 16;
@@ -107,7 +107,7 @@ impl OrderChanges {
     /// The saga may have been started: ask again.
     pub async fn cancel(&self, order_id: &str, reason: String, context: &CallContext) -> Result<SagaId, ChangeError> {
         let order = self.load(order_id).await?;
-        let id = SagaId::derive("order-service", CANCEL_ORDER, order_id);
+        let id = cancel_order::saga_id(order_id);
         if self.engine.outcome(&id, Duration::ZERO).await? == SagaProgress::Unknown {
             // Refused before the saga starts where the outcome is certain already; else the pivot decides.
             order.decide(OrderCommand::Cancel { reason: reason.clone() })?;

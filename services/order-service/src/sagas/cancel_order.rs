@@ -12,7 +12,9 @@ use madrigal_contracts::payment::RefundPayment;
 use madrigal_contracts::person_keys::RemotePersonKeys;
 use madrigal_core::{ExpectedVersion, Fault, Host, Sealed, StreamName};
 use madrigal_event_store::{DynEventStore, StreamAppend};
-use madrigal_saga::{Action, DefinitionError, LocalAction, LocalDecision, SagaDefinition, StepContext, StepOutcome};
+use madrigal_saga::{
+    Action, DefinitionError, LocalAction, LocalDecision, SagaDefinition, SagaId, StepContext, StepOutcome,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -27,6 +29,11 @@ use crate::sagas::{mails, step};
 pub const CANCEL_ORDER: &str = "cancel-order";
 /// The pivot.
 pub const CANCEL: &str = "cancel-order";
+
+/// The one saga that cancels this order, started or not.
+pub fn saga_id(order_id: &str) -> SagaId {
+    SagaId::derive("order-service", CANCEL_ORDER, order_id)
+}
 
 /// What the saga needs to know, kept in its first record.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -13,7 +13,8 @@ use madrigal_contracts::person_keys::RemotePersonKeys;
 use madrigal_core::{Currency, ExpectedVersion, Host, Money, PersonId, Sealed, StreamName, StreamVersion};
 use madrigal_event_store::{DynEventStore, StreamAppend};
 use madrigal_saga::{
-    Action, DefinitionError, LocalAction, LocalDecision, SagaDefinition, StepContext, StepOutcome, Undo, UndoOutcome,
+    Action, DefinitionError, LocalAction, LocalDecision, SagaDefinition, SagaStory, StepContext, StepOutcome, Undo,
+    UndoOutcome,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -64,6 +65,14 @@ pub struct PlaceOrder {
 #[serde(rename_all = "camelCase")]
 struct Reserved {
     items: Vec<OrderItem>,
+}
+
+/// What the saga has reserved, once it has: the lines at the prices that will be charged.
+pub fn reserved_items(story: &SagaStory) -> Option<Vec<OrderItem>> {
+    let reserve = story.steps.iter().find(|step| &*step.name == RESERVE)?;
+    let done = reserve.attempts.iter().rev().find(|attempt| attempt.outcome.as_deref() == Some("done"))?;
+    let reserved: Reserved = serde_json::from_value(done.detail.clone()?).ok()?;
+    Some(reserved.items)
 }
 
 /// The saga as it is declared.

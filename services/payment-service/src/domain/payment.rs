@@ -41,6 +41,21 @@ pub enum PaymentState {
     Voided,
 }
 
+impl PaymentState {
+    /// As in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unseen => "unseen",
+            Self::Requested => "requested",
+            Self::Paid => "paid",
+            Self::Declined => "declined",
+            Self::Undoing => "undoing",
+            Self::Refunded => "refunded",
+            Self::Voided => "voided",
+        }
+    }
+}
+
 /// What to do about a request to charge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChargeDecision {

@@ -12,4 +12,5 @@ mod personal_data;
 mod placing;
 mod races;
 mod restarts;
+mod story;
 mod unknown_outcomes;
