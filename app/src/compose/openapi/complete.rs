@@ -38,15 +38,11 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     ("404", "NotFound", "There is no such thing, or none that the caller may see"),
     ("408", "BodyTooSlow", "The body took too long to arrive"),
     ("409", "Conflict", "What is there does not allow it; `code` says why"),
-<<<<<<< HEAD
-    ("412", "PreconditionFailed", "It was changed since the version in `If-Match`, or the position is of another epoch"),
-=======
     (
         "412",
         "PreconditionFailed",
         "It was changed since the version in `If-Match`, or the position is of another epoch",
     ),
->>>>>>> 65f683dce16b731a2abfef16881adab4ac96bd5a
     ("413", "BodyTooLarge", "The body is longer than is taken"),
     ("415", "UnsupportedMediaType", "The body is of another kind than is taken"),
     ("422", "InvalidBody", "The body breaks rules; `errors` names every one"),
@@ -58,16 +54,10 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     ("504", "GatewayTimeout", "A service behind the gateway did not answer in time"),
 ];
 
-<<<<<<< HEAD
-/// The same description, with everything that all operations share.
-#[expect(clippy::expect_used, reason = "a description that was read from a value that was made of one")]
-pub(super) fn complete(described: OpenApi) -> OpenApi {
-=======
 /// The same description, with everything that all operations share. As JSON: the description's own types cannot say links
 /// as OpenAPI writes them.
 #[expect(clippy::expect_used, reason = "the description's types have texts as their keys")]
 pub(super) fn complete(described: &OpenApi) -> Value {
->>>>>>> 65f683dce16b731a2abfef16881adab4ac96bd5a
     let mut all = serde_json::to_value(described).expect("a description is JSON");
     let paths = all["paths"].as_object_mut().map(std::mem::take).unwrap_or_default();
     let mut completed = Map::new();
@@ -82,11 +72,7 @@ pub(super) fn complete(described: &OpenApi) -> Value {
     for (status, name, description) in REFUSALS {
         all["components"]["responses"][*name] = refusal(status, description);
     }
-<<<<<<< HEAD
-    serde_json::from_value(all).expect("a description that was completed is still one")
-=======
     all
->>>>>>> 65f683dce16b731a2abfef16881adab4ac96bd5a
 }
 
 fn complete_operation(path: &str, method: &str, operation: &mut Value) {
@@ -96,12 +82,8 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     let open = OPEN.contains(&(method, path));
     // An operator's token lets more pass where the call is open: an empty choice beside it.
     operation["security"] = if open { json!([{}, { "bearer": [] }]) } else { json!([{ "bearer": [] }]) };
-<<<<<<< HEAD
-    let mut parameters = operation["parameters"].as_array_mut().map(std::mem::take).unwrap_or_default();
-=======
     let mut parameters: Vec<Value> =
         operation.get_mut("parameters").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
->>>>>>> 65f683dce16b731a2abfef16881adab4ac96bd5a
     let waits = method == "get" && WAIT_FOR_A_POSITION.contains(&path);
     if waits && parameters.iter().all(|parameter| parameter["name"] != "Madrigal-Position") {
         parameters.push(json!({ "name": "Madrigal-Position", "in": "header", "required": false }));
@@ -153,11 +135,7 @@ fn complete_parameter(parameter: &mut Value) {
             json!({ "type": "string", "format": "cursor", "minLength": 1, "maxLength": 2048, "pattern": "^[A-Za-z0-9_-]+$" }),
             "",
         ),
-<<<<<<< HEAD
-        _ => return,
-=======
         _ => return name_by_itself(parameter),
->>>>>>> 65f683dce16b731a2abfef16881adab4ac96bd5a
     };
     parameter["description"] = Value::from(description);
     parameter["schema"] = schema;
@@ -166,8 +144,6 @@ fn complete_parameter(parameter: &mut Value) {
     }
 }
 
-<<<<<<< HEAD
-=======
 /// Parameters whose name says it all.
 fn name_by_itself(parameter: &mut Value) {
     let said = parameter["description"].as_str().is_some_and(|text| !text.is_empty());
@@ -183,7 +159,6 @@ fn name_by_itself(parameter: &mut Value) {
     }
 }
 
->>>>>>> 65f683dce16b731a2abfef16881adab4ac96bd5a
 fn complete_responses(described: Map<String, Value>, wanted: &[&str], waits: bool) -> Map<String, Value> {
     let mut responses = Map::new();
     for (status, mut response) in described {
@@ -194,13 +169,7 @@ fn complete_responses(described: Map<String, Value>, wanted: &[&str], waits: boo
         if status.starts_with(['4', '5']) {
             let description = response["description"].as_str().unwrap_or_default().to_owned();
             let shared = refusal(&status, &description);
-<<<<<<< HEAD
-            if response["content"].as_object().is_none_or(Map::is_empty) {
-                response["content"] = shared["content"].clone();
-            }
-=======
             response["content"] = shared["content"].clone();
->>>>>>> 65f683dce16b731a2abfef16881adab4ac96bd5a
             merge_headers(&mut response, &shared["headers"]);
         } else {
             merge_headers(&mut response, &traced());

@@ -45,10 +45,6 @@ const LINKS: &[(&str, &[To])] = &[
             To("201", "getProduct", PRODUCT),
             To("201", "getStock", PRODUCT),
             To("201", "changeStock", PRODUCT),
-<<<<<<< HEAD
-            To("201", "changeProduct", &[("productId", "$response.body#/productId"), ("If-Match", "$response.header.ETag")]),
-            To("201", "withdrawProduct", &[("productId", "$response.body#/productId"), ("If-Match", "$response.header.ETag")]),
-=======
             To(
                 "201",
                 "changeProduct",
@@ -59,7 +55,6 @@ const LINKS: &[(&str, &[To])] = &[
                 "withdrawProduct",
                 &[("productId", "$response.body#/productId"), ("If-Match", "$response.header.ETag")],
             ),
->>>>>>> 65f683dce16b731a2abfef16881adab4ac96bd5a
         ],
     ),
     (
@@ -79,12 +74,8 @@ const LINKS: &[(&str, &[To])] = &[
 
 /// Adds the links of [`LINKS`] where both ends are described, and to every list one to its next page.
 pub(super) fn add(paths: &mut Map<String, Value>) {
-<<<<<<< HEAD
-    let known: Vec<String> = operations(paths).filter_map(|operation| Some(operation["operationId"].as_str()?.to_owned())).collect();
-=======
     let known: Vec<String> =
         operations(paths).filter_map(|operation| Some(operation["operationId"].as_str()?.to_owned())).collect();
->>>>>>> 65f683dce16b731a2abfef16881adab4ac96bd5a
     for item in paths.values_mut() {
         for operation in item.as_object_mut().into_iter().flat_map(|item| item.values_mut()) {
             let Some(id) = operation["operationId"].as_str().map(str::to_owned) else { continue };

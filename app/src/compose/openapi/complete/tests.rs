@@ -3,11 +3,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 fn described() -> Value {
-<<<<<<< HEAD
-    serde_json::to_value(super::super::openapi()).unwrap()
-=======
     super::super::openapi()
->>>>>>> 65f683dce16b731a2abfef16881adab4ac96bd5a
 }
 
 /// Every operation as (what to call it, itself).
