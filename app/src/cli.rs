@@ -9,6 +9,9 @@ use clap_complete::Shell;
 use crate::output::Format;
 
 mod examples;
+mod projections;
+
+pub use projections::{Named, ProjectionsCommand};
 
 pub use examples::{EXAMPLES, command, parse};
 
@@ -63,6 +66,9 @@ pub enum Command {
     /// Shows sagas and moves them on.
     #[command(subcommand)]
     Sagas(SagasCommand),
+    /// Shows projections, builds them anew, and works on what is parked.
+    #[command(subcommand)]
+    Projections(ProjectionsCommand),
     /// Brings products, users or orders in through the public API.
     #[command(subcommand)]
     Import(ImportCommand),

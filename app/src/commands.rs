@@ -6,6 +6,7 @@ mod erase;
 mod events;
 mod import;
 mod order;
+mod projections;
 mod run;
 mod sagas;
 mod show_config;
@@ -30,6 +31,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Doctor => doctor::check(&settings).await,
         Command::Order(command) => order::run(&connect(&settings)?, settings.output, command).await,
         Command::Events(command) => events::run(&connect(&settings)?, settings.output, command).await,
+        Command::Projections(command) => projections::run(&connect(&settings)?, settings.output, command).await,
         Command::Sagas(command) => sagas::run(&connect(&settings)?, settings.output, command).await,
         Command::Erase { user, confirm } => erase::erase(&connect(&settings)?, settings.output, user, &confirm).await,
         Command::Import(command) => {

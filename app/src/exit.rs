@@ -12,6 +12,9 @@ pub enum Ended {
     /// Refused, because going on could harm.
     #[error("{0}")]
     Refused(String),
+    /// What was compared differs.
+    #[error("{0}")]
+    Diverged(String),
     /// What was to be checked could not be reached.
     #[error("{0}")]
     CouldNotCheck(String),
@@ -21,6 +24,7 @@ impl Ended {
     const fn code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
+            Self::Diverged(_) => 3,
             Self::CouldNotCheck(_) => 4,
             Self::Refused(_) => 5,
         }

@@ -65,6 +65,35 @@ pub const EXAMPLES: &[(&str, &[&str])] = &[
         &["madrigal sagas mark-undone 01a20534-22c5-7001-bb8f-b4b0e4af2b38 --reason \"refunded by hand\" \
            --step process-payment --evidence \"bank statement of 22 November\""],
     ),
+    ("projections", &["madrigal projections list", "madrigal projections rebuild order-view --wait"]),
+    ("projections list", &["madrigal projections list", "madrigal projections list --output json"]),
+    ("projections show", &["madrigal projections show order-view"]),
+    (
+        "projections rebuild",
+        &["madrigal projections rebuild order-view", "madrigal projections rebuild order-view --wait"],
+    ),
+    ("projections compare", &["madrigal projections compare order-view --output json"]),
+    (
+        "projections switch",
+        &[
+            "madrigal projections switch order-view",
+            "madrigal projections switch order-view --accept-differences --reason \"totals are rounded anew\"",
+        ],
+    ),
+    ("projections discard", &["madrigal projections discard order-view"]),
+    ("projections confirm", &["madrigal projections confirm order-view"]),
+    (
+        "projections parked",
+        &["madrigal projections parked order-view", "madrigal projections parked order-view --limit 200"],
+    ),
+    ("projections retry", &["madrigal projections retry order-view key/01a20534-22c5-7001-bb8f-b4b0e4af2b38"]),
+    (
+        "projections skip",
+        &[
+            "madrigal projections skip order-view key/01a20534-22c5-7001-bb8f-b4b0e4af2b38 --reason \"written by a test\"",
+        ],
+    ),
+    ("projections why-stalled", &["madrigal projections why-stalled order-view"]),
     ("import", &["madrigal import products products.ndjson"]),
     ("import products", &["madrigal import products products.ndjson", "madrigal import products -"]),
     ("import users", &["madrigal import users users.ndjson --concurrency 32"]),

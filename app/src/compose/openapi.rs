@@ -1,7 +1,7 @@
 //! The description of the whole API.
 
 use madrigal_catalog_service::CatalogService;
-use madrigal_gateway::StoryApi;
+use madrigal_gateway::{ProjectionsApi, StoryApi};
 use madrigal_http::FieldError;
 use madrigal_http::openapi::ProblemDocument;
 use madrigal_notification_service::NotificationService;
@@ -31,6 +31,7 @@ pub fn openapi() -> serde_json::Value {
         PaymentService::openapi(),
         NotificationService::openapi(),
         StoryApi::openapi(),
+        ProjectionsApi::openapi(),
         logs(),
     ] {
         all.merge(part);

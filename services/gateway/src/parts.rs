@@ -16,7 +16,7 @@ pub struct GatewayParts {
     /// `/livez`, `/readyz`, `/health` and `/metrics`: `madrigal_telemetry::router`. The first page reads `/health` every few
     /// seconds.
     pub operations: Router,
-    /// The services that the story of an order is gathered from.
+    /// The services that the story of an order is gathered from, and whose projections are shown.
     pub storytellers: Storytellers,
     /// Who may try the shop, where it is a demonstration.
     pub demo: Option<DemoHints>,

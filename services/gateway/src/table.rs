@@ -45,6 +45,8 @@ pub const TABLE: &[Declared] = &[
     to(CATALOG, "/v1/products"),
     to(CATALOG, "/v1/products/{*rest}"),
     stream_to(CATALOG, "/v1/products/import"),
+    to(GATEWAY, "/v1/projections"),
+    to(GATEWAY, "/v1/projections/{*rest}"),
     to(PAYMENT, "/v1/payments"),
     to(PAYMENT, "/v1/payments/{*rest}"),
     to(NOTIFICATION, "/v1/mails"),

@@ -6,6 +6,7 @@ use axum::Router;
 use madrigal_bus::DynTopicSource;
 use madrigal_contracts::notification::RequestMail;
 use madrigal_contracts::person_keys::RemotePersonKeys;
+use madrigal_contracts::projections::answering;
 use madrigal_contracts::story::TellMails;
 use madrigal_core::tasks::StopSignal;
 use madrigal_core::{Fault, Host, PersonKeys};
@@ -83,6 +84,7 @@ impl NotificationService {
         let calls = Calls::new(SERVICE)
             .on::<RequestMail>(Arc::new(Outbox::new(store)))
             .on::<TellMails>(Arc::new(mails.clone()));
+        let calls = answering(calls, vec![list.managed()]);
         Ok(Self { mails, calls: Arc::new(calls), list, delivery, events })
     }
 

@@ -6,6 +6,7 @@ use axum::Router;
 use futures::future::join_all;
 use madrigal_bus::TopicSource;
 use madrigal_contracts::order::GetSagaStanding;
+use madrigal_contracts::projections;
 use madrigal_contracts::story::TellOrder;
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Fault, Host};
@@ -91,6 +92,7 @@ impl OrderService {
         let calls = Calls::new(SERVICE)
             .on::<GetSagaStanding>(Arc::new(Standing(engine.clone())))
             .on::<TellOrder>(Arc::new(stories));
+        let calls = projections::answering(calls, vec![orders.managed(), sagas.managed(), order_sagas.managed()]);
         let parts = Parts { store, engine, orders, sagas, order_sagas, api, calls: Arc::new(calls) };
         Ok(Self { parts: Arc::new(parts) })
     }
