@@ -38,6 +38,7 @@ mod overview;
 mod sagas;
 pub(crate) mod session;
 mod shop;
+mod story;
 pub(crate) mod topics;
 
 /// The style, in the order in which it overrules.
@@ -120,6 +121,7 @@ pub(crate) fn router(
         .merge(jump::router())
         .merge(shop::router())
         .merge(orders::router())
+        .merge(story::router())
         .merge(sagas::router())
         .route("/console/live", get(live::stream));
     let guarded = pages.layer(middleware::from_fn_with_state(console.clone(), guard::guard)).with_state(console);

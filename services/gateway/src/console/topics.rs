@@ -2,7 +2,7 @@
 
 use super::forms::Sent;
 use super::live::{Asker, Change, Changed};
-use super::{Console, overview, sagas};
+use super::{Console, overview, sagas, story};
 
 /// The longest id that a page may be about.
 const MAX_ID_BYTES: usize = 64;
@@ -16,6 +16,8 @@ pub(crate) enum Topic {
     Sagas(sagas::list::Filter),
     /// One saga.
     Saga(String),
+    /// One order's story.
+    Story(String),
 }
 
 impl Topic {
@@ -26,6 +28,7 @@ impl Topic {
             "overview" => Some(Self::Overview),
             "sagas" => Some(Self::Sagas(sagas::list::Filter::of(query))),
             "saga" => id().map(Self::Saga),
+            "story" => id().map(Self::Story),
             _ => None,
         }
     }
@@ -33,7 +36,7 @@ impl Topic {
     /// Whether only operators may listen.
     pub(crate) fn for_operators(&self) -> bool {
         match self {
-            Self::Overview | Self::Sagas(_) | Self::Saga(_) => false,
+            Self::Overview | Self::Sagas(_) | Self::Saga(_) | Self::Story(_) => false,
         }
     }
 
@@ -48,6 +51,7 @@ impl Topic {
             Self::Overview => Ok::<Change, _>(overview::change(console, asker).await),
             Self::Sagas(filter) => sagas::list::change(asker, filter).await,
             Self::Saga(id) => sagas::one::change(asker, id).await,
+            Self::Story(id) => story::change(asker, id).await,
         }
     }
 }
