@@ -35,6 +35,7 @@ pub(crate) mod live;
 mod login;
 pub(crate) mod orders;
 mod overview;
+mod projections;
 mod sagas;
 pub(crate) mod session;
 mod shop;
@@ -123,6 +124,7 @@ pub(crate) fn router(
         .merge(orders::router())
         .merge(story::router())
         .merge(sagas::router())
+        .merge(projections::router())
         .route("/console/live", get(live::stream));
     let guarded = pages.layer(middleware::from_fn_with_state(console.clone(), guard::guard)).with_state(console);
     guarded.merge(files())

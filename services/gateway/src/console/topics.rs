@@ -2,7 +2,7 @@
 
 use super::forms::Sent;
 use super::live::{Asker, Change, Changed};
-use super::{Console, overview, sagas, story};
+use super::{Console, overview, projections, sagas, story};
 
 /// The longest id that a page may be about.
 const MAX_ID_BYTES: usize = 64;
@@ -18,6 +18,10 @@ pub(crate) enum Topic {
     Saga(String),
     /// One order's story.
     Story(String),
+    /// All projections.
+    Projections,
+    /// One projection.
+    Projection(String),
 }
 
 impl Topic {
@@ -29,15 +33,15 @@ impl Topic {
             "sagas" => Some(Self::Sagas(sagas::list::Filter::of(query))),
             "saga" => id().map(Self::Saga),
             "story" => id().map(Self::Story),
+            "projections" => Some(Self::Projections),
+            "projection" => id().map(Self::Projection),
             _ => None,
         }
     }
 
     /// Whether only operators may listen.
     pub(crate) fn for_operators(&self) -> bool {
-        match self {
-            Self::Overview | Self::Sagas(_) | Self::Saga(_) | Self::Story(_) => false,
-        }
+        matches!(self, Self::Projections | Self::Projection(_))
     }
 
     /// Whether one must be logged in to listen.
@@ -52,6 +56,8 @@ impl Topic {
             Self::Sagas(filter) => sagas::list::change(asker, filter).await,
             Self::Saga(id) => sagas::one::change(asker, id).await,
             Self::Story(id) => story::change(asker, id).await,
+            Self::Projections => projections::list::change(asker).await,
+            Self::Projection(name) => projections::one::change(asker, name).await,
         }
     }
 }
