@@ -10,18 +10,7 @@ set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(cd "$here/../../.." && pwd)"
-venv="$root/target/retail-venv"
-stamp="$venv/installed-requirements.txt"
-
-# The stamp is written last, so an interrupted installation is made anew.
-if ! cmp -s "$here/requirements.txt" "$stamp"; then
-  echo "retail: preparing the virtual environment" >&2
-  mkdir -p "$root/target"
-  python3 -m venv --clear "$venv"
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
-    --requirement "$here/requirements.txt" >&2
-  cp "$here/requirements.txt" "$stamp"
-fi
+. "$here/venv.sh"
 
 export PYTHONPATH="$here" PYTHONDONTWRITEBYTECODE=1
 if [ "${1:-}" = test ]; then
