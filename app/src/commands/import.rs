@@ -74,7 +74,7 @@ impl Kind {
 }
 
 async fn import(shop: &Shop, config: &Config, format: Format, kind: Kind, file: &ImportFile) -> anyhow::Result<()> {
-    let origin = Origin { kind: kind.as_str(), file: &file.file, shop: shop.url(), epoch: &epoch(shop).await? };
+    let origin = Origin { kind: kind.as_str(), file: &file.file, epoch: &epoch(shop).await? };
     let mut progress = Progress::resume(&DataDir::open(&config.data)?, &origin, file.refused.as_deref())?;
     let lines = FileLines::open(&file.file, progress.offset(), progress.lines()).await?;
     let concurrency = usize::try_from(file.concurrency)?;

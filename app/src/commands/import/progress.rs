@@ -16,8 +16,8 @@ use super::{Done, Fate, is_stdin};
 use crate::data_dir::DataDir;
 use crate::output::{self, Format};
 
-/// How often the position is kept.
-const SAVE_EVERY: Duration = Duration::from_secs(1);
+/// The position is kept when so many lines are done since, or so much time has passed.
+const SAVE_EVERY: (u64, Duration) = (1_000, Duration::from_secs(1));
 /// How often a terminal is told, and whoever reads messages otherwise.
 const SHOW_EVERY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
@@ -25,8 +25,7 @@ const SHOW_EVERY: (Duration, Duration) = (Duration::from_millis(200), Duration::
 pub(super) struct Origin<'a> {
     pub(super) kind: &'static str,
     pub(super) file: &'a Path,
-    pub(super) shop: &'a str,
-    /// The history of the shop's logs.
+    /// The history of the shop's logs: which shop it is, wherever it listens.
     pub(super) epoch: &'a str,
 }
 
@@ -50,7 +49,7 @@ pub(super) struct Progress {
     /// Of the file, for the share that is done.
     size: u64,
     started: Instant,
-    saved: Instant,
+    saved: (u64, Instant),
     shown: Instant,
     terminal: bool,
 }
@@ -63,8 +62,8 @@ impl Progress {
         let size = metadata.as_ref().map_or(0, fs::Metadata::len);
         let changed = metadata.and_then(|metadata| metadata.modified()).ok();
         let changed = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default().as_nanos();
-        let Origin { kind, shop, epoch, .. } = origin;
-        let named = format!("{kind} {} {size} {changed} {shop} {epoch}", source.display());
+        let Origin { kind, epoch, .. } = origin;
+        let named = format!("{kind} {} {size} {changed} {epoch}", source.display());
         let kept = data.imports()?.join(Fingerprint::of(named.as_bytes()).as_str());
         let kept = (!is_stdin(origin.file)).then_some(kept);
         let counts: Option<Counts> = kept.as_ref().and_then(|kept| serde_json::from_slice(&fs::read(kept).ok()?).ok());
@@ -73,15 +72,15 @@ impl Progress {
             output::message(&format!("going on after line {}, where an earlier run was stopped", counts.lines));
         }
         let refused = refused.map(|path| refused_file(path, counts.lines > 0)).transpose()?;
-        let now = tasks::instant();
+        let (now, resumed) = (tasks::instant(), counts.lines);
         Ok(Self {
             kept,
-            resumed: counts.lines,
+            resumed,
             counts,
             refused,
             size,
             started: now,
-            saved: now,
+            saved: (resumed, now),
             shown: now,
             terminal: io::stderr().is_terminal(),
         })
@@ -107,8 +106,9 @@ impl Progress {
             self.counts.lines = line.number;
         }
         self.counts.offset = done.offset;
-        if self.saved.elapsed() >= SAVE_EVERY {
-            self.saved = tasks::instant();
+        let since = self.counts.lines - self.saved.0;
+        if since >= SAVE_EVERY.0 || self.saved.1.elapsed() >= SAVE_EVERY.1 {
+            self.saved = (self.counts.lines, tasks::instant());
             self.save();
         }
         let every = if self.terminal { SHOW_EVERY.0 } else { SHOW_EVERY.1 };
