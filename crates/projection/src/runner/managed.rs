@@ -199,7 +199,7 @@ impl<P: Projection> Managed<P> {
         let told = |why: &str| format!("what version {} wrote, version {version} cannot read: {why}", serving.version);
         match serving.prepared().await {
             Ok(()) => {}
-            Err(fault) if fault.retry == FaultRetry::Never => return Ok(Some(told(&fault.to_string()))),
+            Err(fault) if fault.retry == FaultRetry::Never => return Ok(Some(told(&fault.chain()))),
             Err(fault) => return Err(fault),
         }
         for query in [Query::oldest(PROBED), Query::newest(PROBED)] {

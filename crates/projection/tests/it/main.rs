@@ -4,6 +4,7 @@
 mod examples;
 mod folding;
 mod freshness;
+mod generations;
 mod memory;
 mod parking;
 mod reactors;
