@@ -187,7 +187,7 @@ impl<P: Projection> Engine<P> {
         }
     }
 
-    async fn catch_up(&self, target: Position) -> Result<Position, RunError> {
+    pub(super) async fn catch_up(&self, target: Position) -> Result<Position, RunError> {
         loop {
             let step = self.paced_step().await?.0;
             if step.applied_through >= target {

@@ -22,6 +22,9 @@ use crate::projection::Projection;
 /// More than so many events are not applied while what serves is held: a quarter of a second of work.
 const ALIGNED_AT_MOST: u64 = 5 * CAUGHT_UP;
 
+#[cfg(test)]
+mod tests;
+
 type Held<'a, P> = tokio::sync::MutexGuard<'a, Option<Loaded<<P as Projection>::Row>>>;
 
 impl<P: Projection> Managed<P> {
