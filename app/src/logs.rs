@@ -23,6 +23,9 @@ pub fn router(service: &'static str, store: DynEventStore) -> Router {
 #[openapi(paths(read_events), tags((name = "logs", description = "Event logs, for operators")))]
 pub struct LogsApi;
 
+/// The longest that a reader may wait for events: shorter than what proxies and clients put up with.
+const MAX_WAIT_SECONDS: u32 = 25;
+
 /// Which events.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -76,7 +79,10 @@ async fn read_events(
         return stream_events(&store, stream, after, limit).await;
     }
     if let Some(wait @ 1..) = query.wait {
-        let wait = Duration::from_secs(u64::from(wait.min(25)));
+        if wait > MAX_WAIT_SECONDS {
+            return Err(wrong("/wait", &format!("must be between 0 and {MAX_WAIT_SECONDS}")));
+        }
+        let wait = Duration::from_secs(u64::from(wait));
         match store.wait_beyond(Position(after), wait).await {
             Ok(_) | Err(WaitError::TimedOut { .. }) => {}
             Err(WaitError::Fault(fault)) => return Err(problem::from_fault(&fault)),

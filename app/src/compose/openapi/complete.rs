@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::OpenApi;
 
 mod links;
+mod shapes;
 
 /// What anybody may call; everything else needs a token.
 const OPEN: &[(&str, &str)] = &[
@@ -69,6 +70,7 @@ pub(super) fn complete(described: &OpenApi) -> Value {
     }
     links::add(&mut completed);
     all["paths"] = Value::Object(completed);
+    shapes::add(&mut all);
     for (status, name, description) in REFUSALS {
         all["components"]["responses"][*name] = refusal(status, description);
     }
@@ -127,7 +129,7 @@ fn complete_parameter(parameter: &mut Value) {
         ),
         "Prefer" => (
             "`wait=N`: answer within N seconds (5 unless stated, at most 30); `respond-async`: do not wait",
-            json!({ "type": "string", "maxLength": 200 }),
+            json!({ "type": "string" }),
             "wait=10",
         ),
         "cursor" => (
@@ -151,6 +153,7 @@ fn name_by_itself(parameter: &mut Value) {
         "orderId" => "The order",
         "productId" => "The product",
         "sagaId" => "The saga",
+        "name" => "The projection, as in `order-view`",
         "userId" | "id" => "The user",
         _ => return,
     };

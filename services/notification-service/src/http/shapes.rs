@@ -88,8 +88,10 @@ pub enum ShownContent {
     /// Readable.
     Readable {
         /// The recipient's name.
+        #[schema(rename = "toName")]
         to_name: String,
         /// The recipient's address.
+        #[schema(rename = "toEmail")]
         to_email: String,
         /// The subject line.
         subject: String,

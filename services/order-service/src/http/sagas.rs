@@ -22,6 +22,9 @@ use crate::queries::WAIT_FOR_VIEW;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct SagasQuery {
     /// As in `running`, `compensating`, `paused`, `stuck`, `parked`, `completed`, `compensated`.
+    #[param(
+        pattern = "^(running|compensating|paused|stuck|parked|completed|compensated|compensatedByHand|abandoned)$"
+    )]
     state: Option<String>,
     /// The definition's name, as in `place-order`.
     definition: Option<String>,

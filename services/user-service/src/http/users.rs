@@ -30,6 +30,8 @@ use crate::state::ServiceState;
 
 /// Page size where the request does not say, and the largest.
 const PAGE: (u32, u32) = (50, 200);
+/// No user has a longer name.
+const MAX_NAME_CHARS: usize = 100;
 
 /// Registers a user. Open to everybody; `createdAt` to operators' imports only.
 #[utoipa::path(
@@ -82,6 +84,10 @@ pub(super) async fn list(
     let limit = page_limit(which.limit, PAGE.0, PAGE.1)?;
     let after = Cursor::<PersonId>::key(which.cursor.as_deref())?.unwrap_or(PersonId(0));
     let name = which.username;
+    if name.as_ref().is_some_and(|name| name.chars().count() > MAX_NAME_CHARS) {
+        let detail = format!("at most {MAX_NAME_CHARS} characters");
+        return Err(problem::invalid_query(vec![FieldError { pointer: "/username".to_owned(), detail }]));
+    }
     let found = state
         .users
         .read("list-users", move |connection| users::list(connection, name.as_deref(), after, limit + 1))

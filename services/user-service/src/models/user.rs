@@ -21,7 +21,7 @@ pub struct User {
     #[schema(value_type = String)]
     pub username: Username,
     /// First and last name, avatar, and whatever else the shop keeps.
-    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    #[schema(value_type = std::collections::BTreeMap<String, crate::models::ProfileValue>)]
     pub profile: Profile,
     /// When the user registered, here or in the shop that the user was imported from.
     #[schema(value_type = String, format = DateTime)]

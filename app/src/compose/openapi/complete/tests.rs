@@ -65,3 +65,26 @@ fn every_parameter_has_a_text_and_limits() {
         }
     }
 }
+
+#[test]
+fn every_answer_and_every_body_has_a_schema_and_every_body_an_example() {
+    let described = described();
+    for (at, operation) in operations(&described) {
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            if status.starts_with('2') && status != "204" {
+                let content =
+                    response["content"].as_object().unwrap_or_else(|| panic!("{at}: {status} has no content"));
+                assert!(content.values().all(|content| content["schema"].is_object()), "{at}: {status} has no schema");
+            }
+        }
+        for (kind, content) in operation["requestBody"]["content"].as_object().into_iter().flatten() {
+            let schema = &content["schema"];
+            let schema = match schema["$ref"].as_str() {
+                Some(name) => described.pointer(name.trim_start_matches('#')).unwrap(),
+                None => schema,
+            };
+            let lines = kind == "application/x-ndjson";
+            assert!(lines || !schema["example"].is_null() || !content["example"].is_null(), "{at} has no example");
+        }
+    }
+}
