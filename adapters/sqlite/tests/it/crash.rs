@@ -16,7 +16,7 @@ use crate::ports::Sums;
 const DIRECTORY: &str = "MADRIGAL_TEST_CRASH_DIRECTORY";
 const EVENTS: usize = 3_000;
 
-async fn events() -> Vec<RecordedEvent> {
+pub(crate) async fn events() -> Vec<RecordedEvent> {
     let streams: Vec<String> = (0..EVENTS).map(|n| format!("sum-{}", n % 17)).collect();
     let events: Vec<_> =
         streams.iter().enumerate().map(|(n, stream)| (stream.as_str(), "Counted", json!({"n": n}))).collect();
@@ -27,7 +27,10 @@ fn epoch() -> LogEpoch {
     LogEpoch::from_uuid("0198c5a0-0000-7000-8000-000000000001".parse().unwrap())
 }
 
-async fn runner(directory: &std::path::Path, events: Vec<RecordedEvent>) -> (ProjectionRunner<Sums>, DynViewStore) {
+pub(crate) async fn runner(
+    directory: &std::path::Path,
+    events: Vec<RecordedEvent>,
+) -> (ProjectionRunner<Sums>, DynViewStore) {
     let database = Database::open(directory.join("views.sqlite"), DatabaseOptions::REBUILDABLE).await.unwrap();
     let views: DynViewStore = Arc::new(SqliteViews::open(database).await.unwrap());
     let log: DynEventStore = Arc::new(ReplayLog::new(epoch(), events));
@@ -74,7 +77,7 @@ async fn rows_and_checkpoint_survive_a_kill_together() {
     }
 }
 
-async fn folded(events: &[RecordedEvent]) -> ViewImage {
+pub(crate) async fn folded(events: &[RecordedEvent]) -> ViewImage {
     let directory = tempfile::tempdir().unwrap();
     let (runner, views) = runner(directory.path(), events.to_vec()).await;
     runner.catch_up().await.unwrap();

@@ -3,5 +3,6 @@
 
 mod crash;
 mod database;
+mod generations;
 mod ports;
 mod small;
