@@ -5,5 +5,5 @@ pub mod delivery;
 mod mailer;
 pub mod mails;
 pub mod place_order;
-pub(crate) mod standing;
+pub mod standing;
 pub mod step;

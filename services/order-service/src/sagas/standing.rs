@@ -8,8 +8,15 @@ use madrigal_core::{CallContext, Fault};
 use madrigal_http::Answer;
 use madrigal_saga::{SagaEngine, SagaId, SagaProgress, SagaState};
 
-/// Answers [`GetSagaStanding`].
-pub(crate) struct Standing(pub(crate) SagaEngine);
+/// Answers [`GetSagaStanding`] from this engine's sagas.
+#[derive(Clone)]
+pub struct Standing(pub SagaEngine);
+
+impl std::fmt::Debug for Standing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Standing").finish_non_exhaustive()
+    }
+}
 
 #[async_trait]
 impl Answer<GetSagaStanding> for Standing {

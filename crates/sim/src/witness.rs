@@ -1,0 +1,123 @@
+//! A witness of what stores acknowledged: it must be there for ever, whatever dies.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use madrigal_core::{EventId, Fault, LogEpoch, LogName, Position, StreamName, StreamVersion};
+use madrigal_event_store::{
+    AppendError, Appended, DynEventStore, EventStore, LogRead, ReadError, StreamAppend, StreamRead, StreamSlice,
+    WaitError,
+};
+
+use crate::trace::Trace;
+
+/// An event that a store said to be durable.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Acknowledged {
+    /// The log.
+    pub log: LogName,
+    /// The stream.
+    pub stream: StreamName,
+    /// Its version.
+    pub version: StreamVersion,
+    /// Its id.
+    pub event_id: EventId,
+}
+
+/// Remembers what was acknowledged. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Witness {
+    trace: Trace,
+    seen: Arc<Mutex<Vec<Acknowledged>>>,
+}
+
+impl Witness {
+    /// A witness that has seen nothing, and tells the trace what it sees.
+    pub fn new(trace: Trace) -> Self {
+        Self { trace, seen: Arc::default() }
+    }
+
+    /// The store, watched.
+    pub fn watch(&self, store: DynEventStore) -> DynEventStore {
+        Arc::new(Watched { store, witness: self.clone() })
+    }
+
+    /// Everything that was acknowledged, in order.
+    pub fn seen(&self) -> Vec<Acknowledged> {
+        self.lock().clone()
+    }
+
+    fn note(&self, log: &LogName, stream: &StreamName, ids: &[EventId], appended: &Appended) {
+        let first = appended.version.0 + 1 - ids.len() as u64;
+        let events = ids.iter().zip(first..).map(|(event_id, version)| Acknowledged {
+            log: log.clone(),
+            stream: stream.clone(),
+            version: StreamVersion(version),
+            event_id: *event_id,
+        });
+        self.lock().extend(events);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Acknowledged>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Watched {
+    store: DynEventStore,
+    witness: Witness,
+}
+
+#[async_trait]
+impl EventStore for Watched {
+    fn log(&self) -> &LogName {
+        self.store.log()
+    }
+
+    fn epoch(&self) -> LogEpoch {
+        self.store.epoch()
+    }
+
+    fn end(&self) -> Position {
+        self.store.end()
+    }
+
+    async fn append_many(&self, appends: Vec<StreamAppend>) -> Result<Vec<Appended>, AppendError> {
+        let log = self.store.log().clone();
+        let told: Vec<(StreamName, Vec<EventId>, String)> = appends
+            .iter()
+            .map(|append| {
+                let ids = append.events.iter().map(|event| event.event_id).collect();
+                let kinds: Vec<&str> = append.events.iter().map(|event| event.event_type.as_str()).collect();
+                (append.stream.clone(), ids, kinds.join(" "))
+            })
+            .collect();
+        let result = self.store.append_many(appends).await;
+        match &result {
+            Ok(appended) => {
+                for ((stream, ids, kinds), appended) in told.iter().zip(appended) {
+                    self.witness.note(&log, stream, ids, appended);
+                    let again = if appended.repeated { " again" } else { "" };
+                    let (version, position) = (appended.version, appended.position);
+                    let who = log.as_str();
+                    self.witness.trace.say(who, format_args!("{stream} {version} @{position}{again}: {kinds}"));
+                }
+            }
+            Err(error) => self.witness.trace.say(log.as_str(), format_args!("append refused: {error}")),
+        }
+        result
+    }
+
+    async fn read_stream(&self, stream: &StreamName, read: StreamRead) -> Result<StreamSlice, Fault> {
+        self.store.read_stream(stream, read).await
+    }
+
+    async fn read_log(&self, after: Position, limit: usize) -> Result<LogRead, ReadError> {
+        self.store.read_log(after, limit).await
+    }
+
+    async fn wait_beyond(&self, position: Position, limit: Duration) -> Result<Position, WaitError> {
+        self.store.wait_beyond(position, limit).await
+    }
+}

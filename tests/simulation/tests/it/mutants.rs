@@ -1,0 +1,25 @@
+//! Every guarantee that is taken out is missed by an invariant: else the invariants would see nothing.
+
+use madrigal_simulation::{Mutant, run};
+
+/// Seeds that are tried for each mutant, from 1 on.
+const TRIED: u64 = 120;
+
+#[test]
+fn every_mutant_is_caught_by_its_invariant() {
+    let missed: Vec<Mutant> = Mutant::all().into_iter().filter(|mutant| !is_caught(*mutant)).collect();
+    assert_eq!(missed, []);
+}
+
+fn is_caught(mutant: Mutant) -> bool {
+    let found = (1..=TRIED).find_map(|seed| {
+        let outcome = run(seed, Some(mutant)).unwrap();
+        let caught = outcome.violations.into_iter().find(|found| mutant.caught_by().contains(&found.invariant));
+        caught.map(|violation| (seed, violation))
+    });
+    match found {
+        Some((seed, violation)) => println!("{mutant:?}: caught by seed {seed}: {violation}"),
+        None => println!("{mutant:?}: not caught by {TRIED} seeds"),
+    }
+    found.is_some()
+}
