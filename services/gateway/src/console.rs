@@ -87,6 +87,7 @@ pub(crate) struct Ground {
     pub(crate) version: &'static str,
     pub(crate) services: Vec<Place>,
     pub(crate) live: live::Hub,
+    pub(crate) history: overview::history::History,
 }
 
 impl std::ops::Deref for Console {
@@ -115,6 +116,7 @@ pub(crate) fn router(
         version,
         services,
         live: live::Hub::new(parts.closing),
+        history: overview::history::History::default(),
     }));
     let pages = Router::new()
         .merge(overview::router())

@@ -161,7 +161,7 @@ async fn read(response: Response) -> Result<Told, Refused> {
     };
     let bytes = limited.map_err(broken)?.to_bytes();
     let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    let told = Told { status: parts.status, headers: parts.headers, body };
+    let told = Told { status: parts.status, headers: parts.headers, body, bytes };
     if told.status.is_client_error() || told.status.is_server_error() {
         return Err(Refused { status: told.status, headers: Box::new(told.headers), problem: told.body });
     }
@@ -177,9 +177,16 @@ pub struct Told {
     pub headers: HeaderMap,
     /// The body; null where there is none or it is not JSON.
     pub body: Value,
+    /// The body as it came.
+    pub bytes: Bytes,
 }
 
 impl Told {
+    /// The body as a text, if it is UTF-8.
+    pub fn text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.bytes).ok()
+    }
+
     /// A header's text.
     pub fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
