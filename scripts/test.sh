@@ -38,7 +38,12 @@ for name in "${steps[@]}"; do
     test) cargo test --workspace --locked ;;
     docs) RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked ;;
     api) cargo build --locked -p madrigal && scripts/schemathesis/run.sh ;;
-    retail) data-migration/seeders/retail/run.sh test ;;
+    retail)
+      data-migration/seeders/retail/run.sh test
+      # Searches over the 92,331 products against a plain scan of the file.
+      [ -f target/retail/products.ndjson ] || data-migration/seeders/retail/run.sh
+      MADRIGAL_REQUIRE_RETAIL=1 cargo test -p madrigal-catalog-service --locked --test it retail
+      ;;
     readme) scripts/readme-commands.sh ;;
     *) echo "test.sh: no step $name" >&2; exit 2 ;;
   esac

@@ -1,26 +1,21 @@
 //! The index: one writer, many readers, and the checkpoint that is committed with the documents.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use madrigal_core::{Fault, tasks};
 use madrigal_projection::Checkpoint;
-use tantivy::aggregation::agg_req::Aggregations;
-use tantivy::aggregation::agg_result::{AggregationResult, BucketResult};
-use tantivy::aggregation::{AggContextParams, AggregationCollector, Key};
-use tantivy::collector::TopDocs;
 use tantivy::indexer::IndexWriterOptions;
-use tantivy::query::Query;
-use tantivy::schema::Value as _;
-use tantivy::snippet::SnippetGenerator;
-use tantivy::{
-    DocAddress, Index, IndexReader, IndexWriter, Order, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term,
-};
+use tantivy::query::TermQuery;
+use tantivy::schema::IndexRecordOption;
+use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyError, Term};
 
-use crate::highlight::{Highlighter, Snippets};
-use crate::request::{Direction, FacetCount, Found, SearchRequest, Sort};
-use crate::schema::{ANALYZER, Built, Document, FieldKind, IndexSchema};
-use crate::{fault, query};
+use crate::facets::Counting;
+use crate::page::Page;
+use crate::request::{Found, Place, SearchRequest, Sort};
+use crate::schema::{ANALYZER, Built, DIGEST, Document, FieldKind, IndexSchema};
+use crate::{analysis, fault, query};
 
 /// Bytes that may gather in memory before a segment is written: tantivy's least, for a small footprint.
 const WRITER_BYTES: usize = 16_000_000;
@@ -65,6 +60,24 @@ impl SearchIndex {
         Ok(Self { parts: Arc::new(parts) })
     }
 
+    /// Opens the index in `dir` if there is one of this schema that can be read; nothing is changed where there is not.
+    ///
+    /// # Errors
+    /// A [`Fault`] where another process writes there.
+    ///
+    /// # Cancellation
+    /// Safe to repeat.
+    pub async fn open_existing(dir: impl Into<PathBuf>, schema: &IndexSchema) -> Result<Option<Self>, Fault> {
+        let (dir, built) = (dir.into(), Built::of(schema));
+        let opened = tasks::blocking(move || match Index::open_in_dir(&dir) {
+            Ok(index) if index.schema() == built.schema => write_to(index, built).map(Some),
+            Ok(_) | Err(_) => Ok(None),
+        });
+        let opened = opened.await.map_err(|error| fault::cut("open", error))?;
+        let parts = opened.map_err(|error| fault::of("open", error))?;
+        Ok(parts.map(|parts| Self { parts: Arc::new(parts) }))
+    }
+
     /// The position of the log that the committed documents reflect; `None` for a new index.
     ///
     /// # Errors
@@ -103,32 +116,19 @@ impl SearchIndex {
     /// Searches what is committed.
     ///
     /// # Errors
-    /// A [`Fault`] if the index cannot be read; never for what is searched for.
+    /// A [`Fault`] if the index cannot be read, or where `after` is a place in another order.
     ///
     /// # Cancellation
     /// Safe: reads only.
     pub async fn search(&self, request: SearchRequest) -> Result<Found, Fault> {
         let parts = Arc::clone(&self.parts);
-        let found = tasks::blocking(move || parts.search(&request)).await;
+        let found = tasks::blocking(move || parts.search(&parts.reader.searcher(), &request)).await;
         found.map_err(|error| fault::cut("search", error))?.map_err(|error| fault::of("search", error))
     }
 
-    /// Marks words in texts of these fields.
-    ///
-    /// # Errors
-    /// A [`Fault`] if the index cannot be read.
-    pub fn highlighter(&self, words: &str, fields: &[&'static str]) -> Result<Highlighter, Fault> {
-        let parts = &self.parts;
-        let (searcher, query) = (parts.reader.searcher(), query::words(&parts.built, words));
-        let texts = fields.iter().filter_map(|name| match parts.built.field(name) {
-            Some((FieldKind::Text { .. }, field)) => Some((*name, field)),
-            _ => None,
-        });
-        let generators = texts.map(|(name, field)| {
-            SnippetGenerator::create(&searcher, &*query, field).map(|generator| (name, Snippets(generator)))
-        });
-        let fields = generators.collect::<Result<Vec<_>, _>>().map_err(|error| fault::of("highlight", error))?;
-        Ok(Highlighter { fields })
+    /// What is committed now, held as it is.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { parts: Arc::clone(&self.parts), searcher: self.parts.reader.searcher() }
     }
 
     /// How many documents are committed.
@@ -158,7 +158,11 @@ fn open(dir: &Path, built: Built) -> Result<Parts, TantivyError> {
             remake(dir, &built)?
         }
     };
-    index.tokenizers().register(ANALYZER, query::analyzer());
+    write_to(index, built)
+}
+
+fn write_to(index: Index, built: Built) -> Result<Parts, TantivyError> {
+    index.tokenizers().register(ANALYZER, analysis::analyzer());
     let options = IndexWriterOptions::builder()
         .memory_budget_per_thread(WRITER_BYTES)
         .num_worker_threads(1)
@@ -219,76 +223,139 @@ impl Parts {
         self.reader.reload()
     }
 
-    fn search(&self, request: &SearchRequest) -> Result<Found, TantivyError> {
-        let (searcher, query) = (self.reader.searcher(), query::of(&self.built, request));
-        let limit = request.limit.clamp(1, SearchRequest::MAX_DEPTH);
-        let mut found = Found::default();
-        if request.offset + limit <= SearchRequest::MAX_DEPTH {
-            let addresses = self.top(&searcher, &*query, request.sort, request.offset, limit + 1)?;
-            found.more = addresses.len() > limit;
-            for address in addresses.into_iter().take(limit) {
-                let document: TantivyDocument = searcher.doc(address)?;
-                if let Some(key) = document.get_first(self.built.key).and_then(|value| value.as_str()) {
-                    found.keys.push(key.to_owned());
-                }
-            }
-        }
-        for (field, most) in &request.facets {
-            found.facets.insert(field, self.facet(&searcher, &*query, field, *most)?);
-        }
-        Ok(found)
+    fn search(&self, searcher: &Searcher, request: &SearchRequest) -> Result<Found, TantivyError> {
+        let query = query::of(&self.built, request)?;
+        let limit = request.limit.clamp(1, SearchRequest::MAX_LIMIT);
+        let sort = self.known(&request.sort);
+        let page = Page { sort, after: request.after.clone(), limit: limit + 1 };
+        // One pass for both: what is on the page, and what is counted over everything.
+        let counting = (!request.facets.is_empty()).then(|| Counting { facets: request.facets.clone() });
+        let (mut on_page, counted) = searcher.search(&*query, &(page, counting))?;
+        let more = on_page.len() > limit;
+        on_page.truncate(limit);
+        let places = on_page.into_iter().map(|on_page| on_page.place).collect();
+        let (total, facets) = counted.map(|counted| (counted.total, counted.facets)).unzip();
+        Ok(Found { places, more, total, facets: facets.unwrap_or_default() })
     }
 
-    fn top(
-        &self,
-        searcher: &Searcher,
-        query: &dyn Query,
-        sort: Sort,
-        offset: usize,
-        limit: usize,
-    ) -> Result<Vec<DocAddress>, TantivyError> {
-        let top = TopDocs::with_limit(limit).and_offset(offset);
-        let order = |direction| match direction {
-            Direction::Up => Order::Asc,
-            Direction::Down => Order::Desc,
-        };
-        let known = |name, kind| self.built.field(name).is_some_and(|(known, _)| known == kind);
-        Ok(match sort {
-            Sort::Integer(field, direction) if known(field, FieldKind::Integer) => {
-                let found = searcher.search(query, &top.order_by_fast_field::<i64>(field, order(direction)))?;
-                found.into_iter().map(|(_, address)| address).collect()
-            }
-            Sort::Keyword(field, direction) if known(field, FieldKind::Keyword) => {
-                let found = searcher.search(query, &top.order_by_string_fast_field(field, order(direction)))?;
-                found.into_iter().map(|(_, address)| address).collect()
-            }
-            Sort::Relevance | Sort::Integer(..) | Sort::Keyword(..) => {
-                let found = searcher.search(query, &top.order_by_score())?;
-                found.into_iter().map(|(_, address)| address).collect()
-            }
-        })
+    /// The parts of an order that name a field of their kind.
+    fn known(&self, sort: &[Sort]) -> Vec<Sort> {
+        let is = |name: &str, kind| self.built.field(name).is_some_and(|(known, _)| known == kind);
+        let known = sort.iter().copied().filter(|sort| match sort {
+            Sort::Relevance => true,
+            Sort::Integer(field, _) => is(field, FieldKind::Integer),
+            Sort::Keyword(field, _) => is(field, FieldKind::Keyword),
+        });
+        known.take(SearchRequest::MAX_SORTS).collect()
+    }
+}
+
+/// An index as it was at one moment.
+#[derive(Clone)]
+pub struct Snapshot {
+    parts: Arc<Parts>,
+    searcher: Searcher,
+}
+
+impl Snapshot {
+    /// The next keys after one, each with its document's digest, in order; at most `limit`, and no more than
+    /// [`SearchRequest::MAX_LIMIT`].
+    ///
+    /// # Errors
+    /// A [`Fault`] if the index cannot be read.
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    pub async fn digests(&self, after: Option<String>, limit: usize) -> Result<Vec<(String, u64)>, Fault> {
+        let snapshot = self.clone();
+        let read = tasks::blocking(move || snapshot.read_digests(after, limit)).await;
+        read.map_err(|error| fault::cut("digests", error))?.map_err(|error| fault::of("digests", error))
     }
 
-    fn facet(
-        &self,
-        searcher: &Searcher,
-        query: &dyn Query,
-        field: &str,
-        most: u32,
-    ) -> Result<Vec<FacetCount>, TantivyError> {
-        let request = serde_json::json!({ "facet": { "terms": { "field": field, "size": most } } });
-        let request: Aggregations = serde_json::from_value(request)?;
-        let collector = AggregationCollector::from_aggs(request, AggContextParams::default());
-        let counted = searcher.search(query, &collector)?;
-        let Some(AggregationResult::BucketResult(BucketResult::Terms { buckets, .. })) = counted.0.get("facet") else {
-            return Ok(Vec::new());
-        };
-        Ok(buckets
-            .iter()
-            .filter_map(|bucket| match &bucket.key {
-                Key::Str(value) => Some(FacetCount { value: value.clone(), count: bucket.doc_count }),
-                _ => None,
-            })
-            .collect())
+    fn read_digests(&self, after: Option<String>, limit: usize) -> Result<Vec<(String, u64)>, TantivyError> {
+        let after = after.map(|key| Place { values: Vec::new(), key });
+        let page = Page { sort: Vec::new(), after, limit: limit.clamp(1, SearchRequest::MAX_LIMIT) };
+        let found = self.searcher.search(&tantivy::query::AllQuery, &page)?;
+        let digest = |segment: u32| self.searcher.segment_reader(segment).fast_fields().u64(DIGEST);
+        let columns = (0..u32::try_from(self.searcher.segment_readers().len()).unwrap_or(u32::MAX)).map(digest);
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        let digests = found.into_iter().map(|on_page| {
+            let column = columns.get(on_page.address.segment_ord as usize);
+            let digest = column.and_then(|column| column.first(on_page.address.doc_id)).unwrap_or_default();
+            (on_page.place.key, digest)
+        });
+        Ok(digests.collect())
+    }
+
+    /// The digest of one document, if it is there.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the index cannot be read.
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    pub async fn digest(&self, key: &str) -> Result<Option<u64>, Fault> {
+        let (snapshot, key) = (self.clone(), key.to_owned());
+        let read = tasks::blocking(move || snapshot.read_digest(&key)).await;
+        read.map_err(|error| fault::cut("digest", error))?.map_err(|error| fault::of("digest", error))
+    }
+
+    /// What one document has in the fields that are kept beside the index, by field; `None` where it is not there.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the index cannot be read.
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    pub async fn shown(&self, key: &str) -> Result<Option<BTreeMap<&'static str, Vec<String>>>, Fault> {
+        let (snapshot, key) = (self.clone(), key.to_owned());
+        let read = tasks::blocking(move || snapshot.read_shown(&key)).await;
+        read.map_err(|error| fault::cut("show", error))?.map_err(|error| fault::of("show", error))
+    }
+
+    fn read_shown(&self, key: &str) -> Result<Option<BTreeMap<&'static str, Vec<String>>>, TantivyError> {
+        let Some(address) = self.address(key)? else { return Ok(None) };
+        let (columns, doc) = (self.searcher.segment_reader(address.segment_ord).fast_fields(), address.doc_id);
+        let mut shown = BTreeMap::new();
+        for (name, kind) in self.parts.built.kinds() {
+            let values: Vec<String> = match kind {
+                FieldKind::Integer => columns.i64(name)?.values_for_doc(doc).map(|number| number.to_string()).collect(),
+                FieldKind::Flag => columns.bool(name)?.values_for_doc(doc).map(|flag| flag.to_string()).collect(),
+                FieldKind::Keyword => match columns.str(name)? {
+                    Some(column) => {
+                        let mut texts = Vec::new();
+                        for ordinal in column.term_ords(doc) {
+                            let mut text = String::new();
+                            column.ord_to_str(ordinal, &mut text)?;
+                            texts.push(text);
+                        }
+                        texts
+                    }
+                    None => Vec::new(),
+                },
+                FieldKind::Text { .. } | FieldKind::Token => continue,
+            };
+            shown.insert(name, values);
+        }
+        Ok(Some(shown))
+    }
+
+    fn address(&self, key: &str) -> Result<Option<tantivy::DocAddress>, TantivyError> {
+        let term = Term::from_field_text(self.parts.built.key, key);
+        let query = TermQuery::new(term, IndexRecordOption::Basic);
+        let found = self.searcher.search(&query, &Page { sort: Vec::new(), after: None, limit: 1 })?;
+        Ok(found.first().map(|on_page| on_page.address))
+    }
+
+    fn read_digest(&self, key: &str) -> Result<Option<u64>, TantivyError> {
+        let Some(address) = self.address(key)? else { return Ok(None) };
+        let column = self.searcher.segment_reader(address.segment_ord).fast_fields().u64(DIGEST)?;
+        Ok(column.first(address.doc_id))
+    }
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot").field("documents", &self.searcher.num_docs()).finish_non_exhaustive()
     }
 }

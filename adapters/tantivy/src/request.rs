@@ -1,54 +1,59 @@
 //! What is searched for, and what is found.
 
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
+
+use crate::wanted::Wanted;
 
 /// A search. All of its parts must hold for a document to be found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct SearchRequest {
-    /// Words, of which each must be found in some text field; `None` finds every document. There is no syntax: operators
-    /// and signs of other search languages are words or nothing. Words beyond the 32nd are left out.
-    pub words: Option<String>,
+    /// Words, of which each must be found in some text field; `None` finds every document.
+    pub words: Option<Wanted>,
     /// What else must hold.
     pub filters: Vec<Filter>,
-    /// In which order.
-    pub sort: Sort,
-    /// How many to leave out from the beginning.
-    pub offset: usize,
-    /// How many to give, at least 1. `offset + limit` is at most [`SearchRequest::MAX_DEPTH`].
+    /// In which order, at most [`SearchRequest::MAX_SORTS`]; among equals by key.
+    pub sort: Vec<Sort>,
+    /// Only what comes after this in that order.
+    pub after: Option<Place>,
+    /// How many to give, 1 to [`SearchRequest::MAX_LIMIT`].
     pub limit: usize,
-    /// Keyword fields whose values are to be counted over all that is found, each with the most values to name.
-    pub facets: Vec<(&'static str, u32)>,
+    /// What is to be counted over everything that is found, whatever `after` says.
+    pub facets: Vec<Facet>,
 }
 
 impl SearchRequest {
-    /// How deep an answer may reach.
-    pub const MAX_DEPTH: usize = 10_000;
+    /// The most documents of one answer.
+    pub const MAX_LIMIT: usize = 10_000;
+    /// The most parts of an order.
+    pub const MAX_SORTS: usize = 2;
 
-    /// Everything, in no particular order, up to `limit`.
-    pub const fn all(limit: usize) -> Self {
-        Self { words: None, filters: Vec::new(), sort: Sort::Relevance, offset: 0, limit, facets: Vec::new() }
+    /// Everything, in the order of keys, up to `limit`.
+    pub fn all(limit: usize) -> Self {
+        Self { limit, ..Self::default() }
     }
 }
 
 /// A condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Filter {
-    /// A keyword field has this value.
+    /// A token or keyword field has this value.
     Is(&'static str, String),
+    /// A token field has a value that begins so.
+    Begins(&'static str, String),
     /// A flag field has this value.
     Flag(&'static str, bool),
     /// An integer field is in this range; both ends belong to it.
     Between(&'static str, Option<i64>, Option<i64>),
 }
 
-/// An order. Among equals the order is that of indexing, roughly.
+/// A part of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sort {
-    /// Best matches first.
+    /// Best matches first. How well a document matches depends on it and on the words alone, never on other documents.
     Relevance,
     /// By an integer field.
     Integer(&'static str, Direction),
-    /// By a keyword field, in the order of its bytes.
+    /// By a keyword field, in the order of its bytes; documents without a value first where it goes up.
     Keyword(&'static str, Direction),
 }
 
@@ -61,15 +66,66 @@ pub enum Direction {
     Down,
 }
 
+/// Where a document stands in an order: a place between documents, which stays where it is when others come and go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// By part of the order.
+    pub values: Vec<SortValue>,
+    /// The document's key.
+    pub key: String,
+}
+
+/// What a document has in a part of an order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SortValue {
+    /// How well it matches.
+    Score(u32),
+    /// A number.
+    Integer(i64),
+    /// A text, if it has one.
+    Text(Option<String>),
+}
+
+/// What is to be counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Facet {
+    /// The values of a keyword field.
+    Values {
+        /// The field.
+        field: &'static str,
+        /// Only values that begin so; what follows is the value.
+        prefix: String,
+        /// The most values to name: those with the highest counts, then in their order.
+        most: usize,
+    },
+    /// How many documents an integer field puts into each range; an end that is missing is open, both belong to it.
+    Ranges {
+        /// The field.
+        field: &'static str,
+        /// The ranges.
+        ranges: Vec<(Option<i64>, Option<i64>)>,
+    },
+}
+
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Found {
-    /// The keys, in order.
-    pub keys: Vec<String>,
+    /// Where the documents stand, in order; their keys are in there.
+    pub places: Vec<Place>,
     /// Whether there is more after them.
     pub more: bool,
-    /// By field: the most frequent values.
-    pub facets: BTreeMap<&'static str, Vec<FacetCount>>,
+    /// How many documents there are in all, whatever `after` says; `None` where nothing is counted.
+    pub total: Option<u64>,
+    /// By facet, as asked: values with counts. Ranges are named by their index.
+    pub facets: Vec<Vec<FacetCount>>,
+}
+
+impl Found {
+    /// The keys of the documents, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.places.iter().map(|place| place.key.as_str())
+    }
 }
 
 /// How many documents have a value.

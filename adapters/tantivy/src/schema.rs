@@ -3,20 +3,25 @@
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions,
 };
+use xxhash_rust::xxh3::Xxh3Default;
 
-/// The name of the analyzer of texts: words in lower case, without accents, none longer than 40 bytes.
+/// The name of the analyzer of texts, see [`crate::analysis`].
 pub(crate) const ANALYZER: &str = "words";
 /// The name of the field of a document's key.
-const KEY: &str = "key";
+pub(crate) const KEY: &str = "key";
+/// The name of the field of a document's digest.
+pub(crate) const DIGEST: &str = "digest";
 
 /// What a field is good for.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldKind {
-    /// Words to search for; a match counts so many times as much as one in a field of weight 1. May repeat.
+    /// Words to search for. May repeat; a phrase does not reach from one value into the next.
     Text {
-        /// The weight.
-        weight: f32,
+        /// What a match counts: a multiple of 8, at most 1,024.
+        weight: u16,
     },
+    /// A text as it is: to filter by only. May repeat.
+    Token,
     /// A text as it is: to filter by, to count, to sort by. May repeat (sorting takes the first then).
     Keyword,
     /// A whole number: to filter by range, to sort by.
@@ -26,7 +31,7 @@ pub enum FieldKind {
 }
 
 /// The fields of an index, each name once. The order matters: another order is another schema.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexSchema {
     fields: Vec<(&'static str, FieldKind)>,
 }
@@ -81,12 +86,33 @@ impl Document {
         self.values.push((field, value.into()));
         self
     }
+
+    /// A number that tells documents with other values apart: XXH3 over all values in their order.
+    pub fn digest(&self) -> u64 {
+        let mut hash = Xxh3Default::new();
+        for (name, value) in &self.values {
+            hash.update(name.as_bytes());
+            match value {
+                FieldValue::Text(text) => {
+                    hash.update(&[0xFE]);
+                    hash.update(&(text.len() as u64).to_le_bytes());
+                    hash.update(text.as_bytes());
+                }
+                FieldValue::Integer(number) => {
+                    hash.update(&[0xFD]);
+                    hash.update(&number.to_le_bytes());
+                }
+                FieldValue::Flag(flag) => hash.update(&[0xFC, u8::from(*flag)]),
+            }
+        }
+        hash.digest()
+    }
 }
 
 impl IndexSchema {
     /// A schema of these fields.
     pub fn new(fields: impl IntoIterator<Item = (&'static str, FieldKind)>) -> Self {
-        Self { fields: fields.into_iter().filter(|(name, _)| *name != KEY).collect() }
+        Self { fields: fields.into_iter().filter(|(name, _)| *name != KEY && *name != DIGEST).collect() }
     }
 }
 
@@ -95,13 +121,15 @@ impl IndexSchema {
 pub(crate) struct Built {
     pub(crate) schema: Schema,
     pub(crate) key: Field,
+    digest: Field,
     fields: Vec<(&'static str, FieldKind, Field)>,
 }
 
 impl Built {
     pub(crate) fn of(declared: &IndexSchema) -> Self {
         let mut builder = Schema::builder();
-        let key = builder.add_text_field(KEY, STRING | STORED);
+        let key = builder.add_text_field(KEY, STRING | FAST | STORED);
+        let digest = builder.add_u64_field(DIGEST, FAST);
         let words = TextFieldIndexing::default()
             .set_tokenizer(ANALYZER)
             .set_index_option(IndexRecordOption::WithFreqsAndPositions);
@@ -110,6 +138,7 @@ impl Built {
                 FieldKind::Text { .. } => {
                     builder.add_text_field(name, TextOptions::default().set_indexing_options(words.clone()))
                 }
+                FieldKind::Token => builder.add_text_field(name, STRING),
                 FieldKind::Keyword => builder.add_text_field(name, STRING | FAST),
                 FieldKind::Integer => builder.add_i64_field(name, INDEXED | FAST),
                 FieldKind::Flag => builder.add_bool_field(name, INDEXED | FAST),
@@ -117,14 +146,18 @@ impl Built {
             (*name, *kind, field)
         });
         let fields = fields.collect();
-        Self { schema: builder.build(), key, fields }
+        Self { schema: builder.build(), key, digest, fields }
     }
 
     pub(crate) fn field(&self, name: &str) -> Option<(FieldKind, Field)> {
         self.fields.iter().find(|(known, _, _)| *known == name).map(|(_, kind, field)| (*kind, *field))
     }
 
-    pub(crate) fn texts(&self) -> impl Iterator<Item = (Field, f32)> {
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = (&'static str, FieldKind)> {
+        self.fields.iter().map(|(name, kind, _)| (*name, *kind))
+    }
+
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (Field, u16)> {
         self.fields.iter().filter_map(|(_, kind, field)| match kind {
             FieldKind::Text { weight } => Some((*field, *weight)),
             _ => None,
@@ -134,9 +167,13 @@ impl Built {
     pub(crate) fn document(&self, document: &Document) -> tantivy::TantivyDocument {
         let mut built = tantivy::TantivyDocument::new();
         built.add_text(self.key, &document.key);
+        built.add_u64(self.digest, document.digest());
         for (name, value) in &document.values {
             match (self.field(name), value) {
-                (Some((FieldKind::Text { .. } | FieldKind::Keyword, field)), FieldValue::Text(text)) => {
+                (
+                    Some((FieldKind::Text { .. } | FieldKind::Token | FieldKind::Keyword, field)),
+                    FieldValue::Text(text),
+                ) => {
                     built.add_text(field, text);
                 }
                 (Some((FieldKind::Integer, field)), FieldValue::Integer(number)) => built.add_i64(field, *number),

@@ -4,17 +4,19 @@
 //! * `working`: the state that one group of commands works on, and the events that it gathers;
 //! * `decide`: one command against that state;
 //! * [`desk`]: the queue, the task, the group's append;
-//! * [`answers`]: other services' calls; [`expiry`]: what nobody needs any more.
+//! * [`rate`]: ratings, beside the desk; [`answers`]: other services' calls; [`expiry`]: what nobody needs any more.
 
 pub mod answers;
 pub mod command;
 mod decide;
 pub mod desk;
 pub mod expiry;
+pub mod rate;
 mod working;
 
 pub use answers::CatalogAnswers;
 pub use command::{Command, Effect, ProductChange, ProductSaved, Reply};
 pub use desk::{DeskOptions, ProductListener, StockDesk};
 pub use expiry::Expiry;
-pub use working::{Shelf, Slip};
+pub use rate::RatingDesk;
+pub use working::{Fulfilled, Shelf, Slip};

@@ -14,6 +14,8 @@ pub struct CatalogConfig {
     pub reservation_age: Duration,
     /// How often open reservations are looked through. Default 1 minute.
     pub expiry_interval: Duration,
+    /// The file of synonyms. Default `synonyms/products.txt` in the directory; made where it is missing.
+    pub synonyms: PathBuf,
     /// How large the stock desk may grow.
     pub desk: DeskOptions,
 }
@@ -21,8 +23,10 @@ pub struct CatalogConfig {
 impl CatalogConfig {
     /// The defaults, in this directory.
     pub fn in_dir(dir: impl Into<PathBuf>) -> Self {
+        let dir = dir.into();
         Self {
-            dir: dir.into(),
+            synonyms: dir.join("synonyms").join("products.txt"),
+            dir,
             reservation_age: Duration::from_secs(15 * 60),
             expiry_interval: Duration::from_secs(60),
             desk: DeskOptions::default(),

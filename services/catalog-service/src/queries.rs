@@ -4,5 +4,5 @@ pub mod products;
 pub mod quotes;
 pub mod story;
 
-pub use products::ProductQueries;
+pub use products::{ProductQueries, SearchError};
 pub use quotes::Quotes;

@@ -1,62 +1,105 @@
-//! The search index of products: its fields, what is searched for, what is found.
+//! Searching products: what is asked for, in which order, what is counted; [`fields`] says what is indexed.
+//!
+//! Everything that is asked for must hold. A word may have typos (none up to 2 characters, one up to 5, two above), or be
+//! met by a synonym; products that have all words as they were typed come first. Prices are those after discount, in minor
+//! units, whatever the currency.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Duration;
 
-use madrigal_core::{Fault, Position, tasks};
-use madrigal_projection::Checkpoint;
-use madrigal_tantivy::index::Change;
-use madrigal_tantivy::request::Direction;
-use madrigal_tantivy::{Document, FacetCount, FieldKind, Filter, Found, IndexSchema, SearchIndex, SearchRequest, Sort};
-use tokio::sync::watch;
+use madrigal_tantivy::{Direction, Facet, FacetCount, Filter, Place, SearchRequest, Sort, SortValue, Synonyms, Wanted};
 
 use crate::projections::ProductRow;
 
+pub mod fields;
+pub mod synonym_file;
+
+pub use synonym_file::{ReloadError, SynonymFile};
+
 /// How many values of a facet are named.
-const FACET_VALUES: u32 = 20;
+pub const FACET_VALUES: usize = 20;
 
 /// What is searched for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProductSearch {
-    /// Words; all of them must be found in name, brand, category, tags or description.
+    /// Words; all of them must be found in name, brand, categories, tags or description.
     pub words: Option<String>,
-    /// A category's id, name or path.
-    pub category: Option<String>,
+    /// Each is a category's id, name, or path; a path finds what is below it too.
+    pub categories: Vec<String>,
     /// A brand.
     pub brand: Option<String>,
-    /// A tag.
-    pub tag: Option<String>,
-    /// The lowest price, before discount.
+    /// Tags.
+    pub tags: Vec<String>,
+    /// A status.
+    pub status: Option<&'static str>,
+    /// Names and values of attributes, with or without the unit (`500` or `500 g`).
+    pub attributes: Vec<(String, String)>,
+    /// The lowest price.
     pub min_price: Option<i64>,
-    /// The highest price, before discount.
+    /// The highest price.
     pub max_price: Option<i64>,
     /// Only what is available, or only what is not.
     pub in_stock: Option<bool>,
     /// In which order.
     pub sort: ProductSort,
-    /// How many to leave out from the beginning.
-    pub offset: usize,
+    /// What is counted.
+    pub facets: Vec<ProductFacet>,
+    /// Where to go on.
+    pub after: Option<Place>,
     /// How many to give.
     pub limit: usize,
 }
 
-/// An order of hits.
+/// What is counted over everything that is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProductFacet {
+    /// Names of categories.
+    Category,
+    /// Brands.
+    Brand,
+    /// Tags.
+    Tag,
+    /// Statuses.
+    Status,
+    /// Values of the attribute of this name, with their units.
+    Attribute(String),
+    /// Prices between these bounds, which rise: up to the first, from there on to the next, …, from the last on.
+    Price(Vec<i64>),
+}
+
+/// An order of hits. Among equals it is that of the products' ids.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ProductSort {
-    /// Best matches first.
+    /// Best matches first, then short names. How well a product matches depends on it and the words alone.
     #[default]
     Relevance,
     /// Cheapest first.
     PriceUp,
     /// Dearest first.
     PriceDown,
-    /// By name.
+    /// By name, without case and accents.
     NameUp,
     /// By name, backwards.
     NameDown,
     /// Latest in the catalogue first.
     Newest,
+    /// Best rated first, then most rated.
+    Rating,
+}
+
+impl ProductSort {
+    /// Whether a place is one in this order.
+    pub fn has(self, place: &Place) -> bool {
+        let parts = order(self);
+        let fits = |(sort, value): (&Sort, &SortValue)| {
+            matches!(
+                (sort, value),
+                (Sort::Relevance, SortValue::Score(_))
+                    | (Sort::Integer(..), SortValue::Integer(_))
+                    | (Sort::Keyword(..), SortValue::Text(_))
+            )
+        };
+        parts.len() == place.values.len() && parts.iter().zip(&place.values).all(fits)
+    }
 }
 
 /// A product that was found.
@@ -75,157 +118,95 @@ pub struct ProductHit {
 pub struct SearchAnswer {
     /// The hits, in order.
     pub hits: Vec<ProductHit>,
-    /// Whether there is more.
-    pub more: bool,
-    /// By field: the most frequent values among all that was found.
-    pub facets: BTreeMap<&'static str, Vec<FacetCount>>,
+    /// Where the next page begins, if there is more.
+    pub next: Option<Place>,
+    /// How many there are in all, where something was counted.
+    pub total: Option<u64>,
+    /// By facet as asked.
+    pub facets: Vec<(ProductFacet, Vec<FacetCount>)>,
 }
 
-/// The index, and how far it reflects the log. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct ProductIndex {
-    index: SearchIndex,
-    reflects: watch::Sender<Position>,
+/// A completion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completion {
+    /// A name, as it is most often written.
+    pub text: String,
+    /// How many products have it.
+    pub products: u64,
 }
 
-impl ProductIndex {
-    /// Opens the index in this directory.
-    ///
-    /// # Errors
-    /// A [`Fault`] where the directory cannot be used.
-    ///
-    /// # Cancellation
-    /// Safe to repeat.
-    pub async fn open(dir: &Path) -> Result<Self, Fault> {
-        let index = SearchIndex::open(dir, &schema()).await?;
-        let position = index.checkpoint()?.map_or(Position::START, |checkpoint| checkpoint.position);
-        Ok(Self { index, reflects: watch::Sender::new(position) })
+impl ProductSearch {
+    /// The words with their synonyms; `None` where everything is asked for.
+    pub(crate) fn wanted(&self, synonyms: &Synonyms) -> Option<Wanted> {
+        self.words.as_deref().map(|words| Wanted::of(words, synonyms))
     }
 
-    /// The position of the log up to which everything is searchable.
-    pub fn reflects(&self) -> Position {
-        *self.reflects.borrow()
-    }
-
-    /// Waits until everything up to `position` is searchable, at most `limit`; whether it is.
-    pub async fn wait_beyond(&self, position: Position, limit: Duration) -> bool {
-        let mut reflects = self.reflects.subscribe();
-        let reached = reflects.wait_for(|reached| *reached >= position);
-        matches!(tasks::within(limit, reached).await, Some(Ok(_)))
-    }
-
-    pub(crate) async fn search(&self, search: ProductSearch) -> Result<Found, Fault> {
-        self.index.search(request(search)).await
-    }
-
-    pub(crate) fn highlight(
-        &self,
-        words: Option<&str>,
-        row: &ProductRow,
-    ) -> Result<BTreeMap<&'static str, String>, Fault> {
-        let Some(words) = words else { return Ok(BTreeMap::new()) };
-        let highlighter = self.index.highlighter(words, &["name", "description"])?;
-        let details = &row.product.details;
-        let texts = [("name", &details.name), ("description", &details.description)];
-        Ok(texts.into_iter().filter_map(|(field, text)| Some((field, highlighter.highlight(field, text)?))).collect())
-    }
-
-    pub(crate) fn checkpoint(&self) -> Result<Option<Checkpoint>, Fault> {
-        self.index.checkpoint()
-    }
-
-    pub(crate) async fn clear(&self) -> Result<(), Fault> {
-        self.index.clear().await?;
-        self.reflects.send_replace(Position::START);
-        Ok(())
-    }
-
-    /// Commits changes and tells those who wait.
-    pub(crate) async fn commit(&self, changes: Vec<Change>, checkpoint: Checkpoint) -> Result<(), Fault> {
-        self.index.commit(changes, checkpoint).await?;
-        self.reached(checkpoint.position);
-        Ok(())
-    }
-
-    /// Everything up to here is searchable: nothing in it changed the index.
-    pub(crate) fn reached(&self, position: Position) {
-        self.reflects.send_replace(position);
-    }
-}
-
-fn schema() -> IndexSchema {
-    IndexSchema::new([
-        ("name", FieldKind::Text { weight: 4.0 }),
-        ("brandWords", FieldKind::Text { weight: 2.0 }),
-        ("categoryWords", FieldKind::Text { weight: 1.5 }),
-        ("tagWords", FieldKind::Text { weight: 1.5 }),
-        ("description", FieldKind::Text { weight: 1.0 }),
-        ("category", FieldKind::Keyword),
-        ("categoryKey", FieldKind::Keyword),
-        ("brand", FieldKind::Keyword),
-        ("tag", FieldKind::Keyword),
-        ("nameOrder", FieldKind::Keyword),
-        ("price", FieldKind::Integer),
-        ("createdAt", FieldKind::Integer),
-        ("inStock", FieldKind::Flag),
-    ])
-}
-
-/// The change that brings the index in step with a row: a document, or none for what is not in the catalogue.
-pub(crate) fn change(product_id: String, row: Option<&ProductRow>) -> Change {
-    let Some(row) = row.filter(|row| !row.product.withdrawn) else { return Change::Delete(product_id) };
-    let details = &row.product.details;
-    let mut document = Document::new(product_id)
-        .with("name", details.name.as_str())
-        .with("nameOrder", details.name.to_lowercase().as_str())
-        .with("description", details.description.as_str())
-        .with("price", row.product.price.amount)
-        .with("createdAt", row.created_at.as_micros())
-        .with("inStock", in_stock(row));
-    if let Some(brand) = &details.brand {
-        document = document.with("brand", brand.as_str()).with("brandWords", brand.as_str());
-    }
-    for category in &details.category {
-        document = document.with("category", category.name.as_str()).with("categoryWords", category.path.as_str());
-        let mut keys = vec![category.id.as_str(), category.name.as_str(), category.path.as_str()];
-        keys.dedup();
-        for key in keys {
-            document = document.with("categoryKey", key);
+    /// The same for the index.
+    pub(crate) fn request(&self, words: Option<Wanted>) -> SearchRequest {
+        SearchRequest {
+            words,
+            filters: self.filters(),
+            sort: order(self.sort),
+            after: self.after.clone(),
+            limit: self.limit,
+            facets: self.facets.iter().map(counted).collect(),
         }
     }
-    for tag in &details.tags {
-        document = document.with("tag", tag.as_str()).with("tagWords", tag.as_str());
+
+    fn filters(&self) -> Vec<Filter> {
+        let mut filters = Vec::new();
+        filters.extend(self.categories.iter().map(|category| Filter::Is("categoryKey", category.clone())));
+        filters.extend(self.brand.iter().map(|brand| Filter::Is("brand", brand.clone())));
+        filters.extend(self.tags.iter().map(|tag| Filter::Is("tag", tag.clone())));
+        filters.extend(self.status.map(|status| Filter::Is("status", status.to_owned())));
+        let attributes = self.attributes.iter();
+        filters.extend(attributes.map(|(name, value)| Filter::Is("attribute", fields::attribute_token(name, value))));
+        if self.min_price.is_some() || self.max_price.is_some() {
+            filters.push(Filter::Between("price", self.min_price, self.max_price));
+        }
+        filters.extend(self.in_stock.map(|wanted| Filter::Flag("inStock", wanted)));
+        filters
     }
-    Change::Upsert(document)
 }
 
-/// Whether some of it can be ordered.
-pub(crate) fn in_stock(row: &ProductRow) -> bool {
-    row.stock.available() > 0
+fn order(sort: ProductSort) -> Vec<Sort> {
+    match sort {
+        ProductSort::Relevance => vec![Sort::Relevance, Sort::Integer("nameWords", Direction::Up)],
+        ProductSort::PriceUp => vec![Sort::Integer("price", Direction::Up)],
+        ProductSort::PriceDown => vec![Sort::Integer("price", Direction::Down)],
+        ProductSort::NameUp => vec![Sort::Keyword("nameOrder", Direction::Up)],
+        ProductSort::NameDown => vec![Sort::Keyword("nameOrder", Direction::Down)],
+        ProductSort::Newest => vec![Sort::Integer("createdAt", Direction::Down)],
+        ProductSort::Rating => vec![Sort::Integer("rating", Direction::Down)],
+    }
 }
 
-fn request(search: ProductSearch) -> SearchRequest {
-    let mut filters = Vec::new();
-    for (field, value) in [("categoryKey", search.category), ("brand", search.brand), ("tag", search.tag)] {
-        filters.extend(value.map(|value| Filter::Is(field, value)));
+fn counted(facet: &ProductFacet) -> Facet {
+    let values = |field| Facet::Values { field, prefix: String::new(), most: FACET_VALUES };
+    match facet {
+        ProductFacet::Category => values("category"),
+        ProductFacet::Brand => values("brand"),
+        ProductFacet::Tag => values("tag"),
+        ProductFacet::Status => values("status"),
+        ProductFacet::Attribute(name) => {
+            Facet::Values { field: "attributeValue", prefix: fields::attribute_prefix(name), most: FACET_VALUES }
+        }
+        ProductFacet::Price(bounds) => Facet::Ranges { field: "price", ranges: price_ranges(bounds) },
     }
-    if search.min_price.is_some() || search.max_price.is_some() {
-        filters.push(Filter::Between("price", search.min_price, search.max_price));
-    }
-    filters.extend(search.in_stock.map(|wanted| Filter::Flag("inStock", wanted)));
+}
+
+/// The ranges between rising bounds; each begins at a bound and ends before the next.
+pub fn price_ranges(bounds: &[i64]) -> Vec<(Option<i64>, Option<i64>)> {
+    let starts = std::iter::once(None).chain(bounds.iter().copied().map(Some));
+    let ends = bounds.iter().map(|next| Some(next - 1)).chain(std::iter::once(None));
+    starts.zip(ends).collect()
+}
+
+/// The search for products whose name completes what was typed; the names are counted.
+pub(crate) fn completion_request(prefix: String, most: usize) -> SearchRequest {
     SearchRequest {
-        words: search.words,
-        filters,
-        sort: match search.sort {
-            ProductSort::Relevance => Sort::Relevance,
-            ProductSort::PriceUp => Sort::Integer("price", Direction::Up),
-            ProductSort::PriceDown => Sort::Integer("price", Direction::Down),
-            ProductSort::NameUp => Sort::Keyword("nameOrder", Direction::Up),
-            ProductSort::NameDown => Sort::Keyword("nameOrder", Direction::Down),
-            ProductSort::Newest => Sort::Integer("createdAt", Direction::Down),
-        },
-        offset: search.offset,
-        limit: search.limit,
-        facets: vec![("category", FACET_VALUES), ("brand", FACET_VALUES)],
+        filters: vec![Filter::Begins("completion", prefix)],
+        facets: vec![Facet::Values { field: "nameKeyword", prefix: String::new(), most }],
+        ..SearchRequest::all(1)
     }
 }

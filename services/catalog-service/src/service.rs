@@ -6,25 +6,26 @@ use axum::Router;
 use futures::future::join_all;
 use madrigal_bus::TopicSource;
 use madrigal_contracts::catalog::{ConfirmReservation, QuoteProducts, ReleaseReservation, ReserveStock, ReturnStock};
+use madrigal_contracts::projections::answering;
 use madrigal_contracts::story::TellReservations;
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Fault, Host};
 use madrigal_event_store::{DynEventStore, SnapshotStore, open_log};
 use madrigal_http::Calls;
-use madrigal_projection::{DynViewStore, ProjectionControl, ProjectionRunner, RunnerOptions};
+use madrigal_projection::{DynManaged, DynViewStore, ProjectionControl, ProjectionRunner, RunnerOptions};
 use madrigal_sqlite::{Database, DatabaseOptions, SqliteSnapshots, SqliteViews};
 use madrigal_telemetry::Check;
 use utoipa::OpenApi;
 
-use crate::commands::{CatalogAnswers, Expiry, StockDesk};
+use crate::commands::{CatalogAnswers, Expiry, RatingDesk, StockDesk};
 use crate::config::CatalogConfig;
 use crate::http::{Api, CatalogApi};
-use crate::indexers::ProductIndexer;
+use crate::indexers::{ProductIndex, ProductSearchProjection};
 use crate::neighbours::CatalogNeighbours;
 use crate::projections::{OpenReservations, ProductView};
 use crate::queries::story::Reservations;
 use crate::queries::{ProductQueries, Quotes};
-use crate::search::ProductIndex;
+use crate::search::SynonymFile;
 use crate::store::Loader;
 
 /// The name of this service.
@@ -39,12 +40,13 @@ pub struct CatalogService {
 
 struct Parts {
     store: DynEventStore,
-    views: DynViewStore,
     snapshots: Arc<dyn SnapshotStore>,
     desk: StockDesk,
     products: ProjectionRunner<ProductView>,
     open: ProjectionRunner<OpenReservations>,
     index: ProductIndex,
+    search: Arc<ProductSearchProjection>,
+    synonyms: SynonymFile,
     expiry: Expiry,
     api: Arc<Api>,
     calls: Arc<Calls>,
@@ -64,7 +66,7 @@ impl CatalogService {
         let database = Database::open(config.dir.join("views.sqlite"), DatabaseOptions::REBUILDABLE).await?;
         let views: DynViewStore = Arc::new(SqliteViews::open(database.clone()).await?);
         let snapshots: Arc<dyn SnapshotStore> = Arc::new(SqliteSnapshots::open(database).await?);
-        let index = ProductIndex::open(&config.dir.join("search")).await?;
+        let synonyms = SynonymFile::open(config.synonyms.clone(), host.clone()).await?;
 
         let loader = Loader::new(Arc::clone(&store), Some(Arc::clone(&snapshots)));
         let quotes = Quotes::new(loader.clone());
@@ -80,9 +82,13 @@ impl CatalogService {
             host.clone(),
             runner_options(),
         )?;
+        let search_dir = config.dir.join("search");
+        let index = ProductIndex::open(search_dir, Arc::clone(&store), products.reader(), host.clone()).await?;
+        let search = Arc::new(ProductSearchProjection::new(index.clone(), SERVICE));
+        let ratings = RatingDesk::new(Arc::clone(&store), quotes.clone(), neighbours.clone());
         let expiry = Expiry::new(open.reader(), desk.clone(), neighbours, host.clone(), config);
-        let queries = ProductQueries::new(Arc::clone(&store), Arc::clone(&views), products.reader(), index.clone());
-        let api = Arc::new(Api { desk: desk.clone(), queries, host });
+        let queries = ProductQueries::new(Arc::clone(&store), products.reader(), index.clone(), synonyms.clone());
+        let api = Arc::new(Api { desk: desk.clone(), queries, ratings, host });
 
         let answers = Arc::new(CatalogAnswers::new(desk.clone(), quotes, Arc::clone(&store)));
         let calls = Calls::new(SERVICE)
@@ -92,7 +98,21 @@ impl CatalogService {
             .on::<ConfirmReservation>(Arc::clone(&answers))
             .on::<ReturnStock>(answers)
             .on::<TellReservations>(Arc::new(Reservations::new(Arc::clone(&store))));
-        let parts = Parts { store, views, snapshots, desk, products, open, index, expiry, api, calls: Arc::new(calls) };
+        let managed: Vec<DynManaged> = vec![products.managed(), open.managed(), search.clone()];
+        let calls = answering(calls, managed);
+        let parts = Parts {
+            store,
+            snapshots,
+            desk,
+            products,
+            open,
+            index,
+            search,
+            synonyms,
+            expiry,
+            api,
+            calls: Arc::new(calls),
+        };
         Ok(Self { parts: Arc::new(parts) })
     }
 
@@ -136,6 +156,11 @@ impl CatalogService {
         vec![self.parts.products.control(), self.parts.open.control()]
     }
 
+    /// The search index as a projection: its generations, for operators.
+    pub fn product_search(&self) -> DynManaged {
+        self.parts.search.clone()
+    }
+
     /// The topics that this service owns: `products`.
     pub fn topics(&self) -> Vec<Arc<dyn TopicSource>> {
         vec![Arc::new(crate::topics::products(self.store()))]
@@ -161,7 +186,12 @@ impl CatalogService {
             });
         }
         let behind = parts.store.end().0.saturating_sub(parts.index.reflects().0);
-        checks.push(Check::healthy("search", format!("{behind} events behind")));
+        let trouble = parts.synonyms.in_force().trouble;
+        checks.push(match trouble {
+            _ if !parts.index.serves() => Check::degraded("search", format!("being built, {behind} events missing")),
+            Some(trouble) => Check::degraded("search", format!("old synonyms are used: {trouble}")),
+            None => Check::healthy("search", format!("{behind} events behind")),
+        });
         checks
     }
 
@@ -171,18 +201,15 @@ impl CatalogService {
     /// Safe: everything is taken up again by the next run.
     pub async fn run(&self, stop: StopSignal) {
         let parts = &self.parts;
-        let indexer = ProductIndexer::new(
-            Arc::clone(&parts.store),
-            Arc::clone(&parts.views),
-            parts.products.reader(),
-            parts.index.clone(),
-        );
+        let (index, synonyms) = (parts.index.clone(), parts.synonyms.clone());
+        let (stop_index, stop_synonyms) = (stop.clone(), stop.clone());
         let (products, open, expiry) = (parts.products.clone(), parts.open.clone(), parts.expiry.clone());
         let (stop_products, stop_open, stop_expiry) = (stop.clone(), stop.clone(), stop.clone());
         let background = vec![
             tasks::spawn("products-view", async move { told("products", products.run(stop_products).await) }),
             tasks::spawn("open-reservations", async move { told("open-reservations", open.run(stop_open).await) }),
-            tasks::spawn("product-indexer", indexer.run(stop.clone())),
+            tasks::spawn("product-search", async move { index.run(stop_index).await }),
+            tasks::spawn("synonyms", async move { synonyms.watch(stop_synonyms).await }),
             tasks::spawn("reservation-expiry", async move { expiry.run(stop_expiry).await }),
         ];
         stop.cancelled().await;

@@ -6,8 +6,10 @@ use futures::StreamExt;
 use madrigal_core::{Fault, JsonBytes, StreamName, StreamVersion};
 use madrigal_event_store::{DynEventStore, Snapshot, SnapshotStore, StreamRead};
 
-use crate::commands::{Shelf, Slip};
-use crate::domain::{Product, ProductEvent, ProductId, Reservation, ReservationEvent, SagaKey, Stock, StockEvent};
+use crate::commands::{Fulfilled, Shelf, Slip};
+use crate::domain::{
+    Product, ProductEvent, ProductId, Request, RequestKey, Reservation, ReservationEvent, SagaKey, Stock, StockEvent,
+};
 
 /// Identifies the form of a stock's snapshot: change it whenever [`Stock`] changes.
 const STOCK_FORM: u64 = 0x7374_6f63_6b00_0001;
@@ -74,6 +76,31 @@ impl Loader {
             })
             .await?;
         Ok(Slip { reservation, position, ..slip })
+    }
+
+    /// What a request's key was used for, if it was.
+    ///
+    /// # Errors
+    /// As [`Loader::product`].
+    pub async fn request(&self, key: &RequestKey) -> Result<Option<Fulfilled>, Fault> {
+        let mut found = None;
+        self.fold(&key.stream(), StreamVersion::NONE, |event| {
+            found = Some((Request::read(event)?, event.position));
+            Ok(())
+        })
+        .await?;
+        let Some((record, position)) = found else { return Ok(None) };
+        let mut product = None;
+        self.fold(&record.product_id.product_stream(), StreamVersion::NONE, |event| {
+            if event.version() <= record.product_version {
+                product = Product::evolve(product.take(), &ProductEvent::read(event)?);
+            }
+            Ok(())
+        })
+        .await?;
+        let missing = || Fault::permanent("catalog", "load", "a request's record names a product that is not there");
+        let product = Arc::new(product.ok_or_else(missing)?);
+        Ok(Some(Fulfilled { record, product, position }))
     }
 
     /// Several shelves at once, in no particular order.

@@ -1,5 +1,6 @@
 //! What order-service answers.
 
+use madrigal_core::PersonId;
 use madrigal_http::calls::Call;
 use serde::{Deserialize, Serialize};
 
@@ -28,4 +29,27 @@ pub enum SagaStanding {
 impl Call for GetSagaStanding {
     type Answer = SagaStanding;
     const NAME: &'static str = "order.get-saga-standing";
+}
+
+/// Asks whether a customer received a product: whether an order of theirs with it was delivered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HasReceived {
+    /// The customer.
+    pub user_id: PersonId,
+    /// The product.
+    pub product_id: String,
+}
+
+/// The answer to [`HasReceived`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Receipt {
+    /// Whether they did, as far as the newest 5,000 of their delivered orders say.
+    pub received: bool,
+}
+
+impl Call for HasReceived {
+    type Answer = Receipt;
+    const NAME: &'static str = "order.has-received";
 }

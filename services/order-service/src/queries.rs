@@ -2,8 +2,10 @@
 
 mod answer;
 mod orders;
+mod received;
 mod story;
 
 pub use answer::{CustomerInfo, OrderAnswer, OrderItemAnswer};
 pub use orders::{OrderFilter, OrderQueries, WAIT_FOR_VIEW};
+pub use received::ReceivedProducts;
 pub use story::OrderStories;

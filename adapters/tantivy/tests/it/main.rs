@@ -4,13 +4,18 @@
 use madrigal_core::{Host, LogEpoch, Position};
 use madrigal_projection::Checkpoint;
 use madrigal_tantivy::index::Change;
-use madrigal_tantivy::request::Direction;
-use madrigal_tantivy::{Document, FieldKind, Filter, Found, IndexSchema, SearchIndex, SearchRequest, Sort};
+use madrigal_tantivy::{
+    Direction, Document, Facet, FieldKind, Filter, Found, IndexSchema, SearchIndex, SearchRequest, Sort, Synonyms,
+    Wanted,
+};
+
+mod generations;
+mod oracle;
 
 fn schema() -> IndexSchema {
     IndexSchema::new([
-        ("name", FieldKind::Text { weight: 3.0 }),
-        ("about", FieldKind::Text { weight: 1.0 }),
+        ("name", FieldKind::Text { weight: 64 }),
+        ("about", FieldKind::Text { weight: 16 }),
         ("brand", FieldKind::Keyword),
         ("price", FieldKind::Integer),
         ("stock", FieldKind::Flag),
@@ -39,11 +44,15 @@ async fn filled(dir: &std::path::Path) -> SearchIndex {
 }
 
 fn words(text: &str) -> SearchRequest {
-    SearchRequest { words: Some(text.to_owned()), ..SearchRequest::all(10) }
+    SearchRequest {
+        words: Some(Wanted::of(text, &Synonyms::default())),
+        sort: vec![Sort::Relevance],
+        ..SearchRequest::all(10)
+    }
 }
 
 async fn keys(index: &SearchIndex, request: SearchRequest) -> Vec<String> {
-    index.search(request).await.unwrap().keys
+    index.search(request).await.unwrap().keys().map(ToOwned::to_owned).collect()
 }
 
 #[tokio::test]
@@ -73,7 +82,7 @@ async fn odd_searches_are_plain_text() {
 async fn filters_sorts_and_pages_hold_together() {
     let dir = tempfile::tempdir().unwrap();
     let index = filled(dir.path()).await;
-    let by_price = SearchRequest { sort: Sort::Integer("price", Direction::Up), ..SearchRequest::all(10) };
+    let by_price = SearchRequest { sort: vec![Sort::Integer("price", Direction::Up)], ..SearchRequest::all(10) };
     assert_eq!(keys(&index, by_price.clone()).await, ["3", "4", "2", "1"]);
     let some = SearchRequest { filters: vec![Filter::Between("price", Some(333), Some(401))], ..by_price.clone() };
     assert_eq!(keys(&index, some).await, ["4", "2"]);
@@ -81,22 +90,33 @@ async fn filters_sorts_and_pages_hold_together() {
     assert_eq!(keys(&index, alm).await, ["3", "4"]);
     let even = SearchRequest { filters: vec![Filter::Flag("stock", true)], ..by_price.clone() };
     assert_eq!(keys(&index, even).await, ["3", "1"]);
-    let by_brand = SearchRequest { sort: Sort::Keyword("brand", Direction::Down), ..SearchRequest::all(2) };
-    let Found { keys: first, more, .. } = index.search(by_brand).await.unwrap();
-    assert_eq!((first, more), (vec!["1".to_owned(), "2".to_owned()], true));
-    let page = SearchRequest { offset: 3, limit: 1, ..by_price };
-    let Found { keys: last, more, .. } = index.search(page).await.unwrap();
-    assert_eq!((last, more), (vec!["1".to_owned()], false));
+    let by_brand = SearchRequest { sort: vec![Sort::Keyword("brand", Direction::Down)], ..SearchRequest::all(2) };
+    let first: Found = index.search(by_brand.clone()).await.unwrap();
+    assert_eq!((first.keys().collect::<Vec<_>>(), first.more), (vec!["1", "2"], true));
+    let rest = SearchRequest { after: first.places.last().cloned(), ..by_brand.clone() };
+    let rest = index.search(rest).await.unwrap();
+    assert_eq!((rest.keys().collect::<Vec<_>>(), rest.more), (vec!["3", "4"], false));
+    let other_order = SearchRequest { after: rest.places.last().cloned(), ..by_price };
+    assert!(index.search(other_order).await.is_err());
 }
 
 #[tokio::test]
 async fn facets_count_all_that_is_found() {
     let dir = tempfile::tempdir().unwrap();
     let index = filled(dir.path()).await;
-    let request = SearchRequest { limit: 1, facets: vec![("brand", 2)], ..SearchRequest::all(1) };
-    let found = index.search(request).await.unwrap();
-    assert_eq!((found.facets["brand"][0].value.as_str(), found.facets["brand"][0].count), ("Alm", 2));
-    assert_eq!(found.facets["brand"].len(), 2);
+    let brands = |prefix: &str, most| Facet::Values { field: "brand", prefix: prefix.to_owned(), most };
+    let prices =
+        Facet::Ranges { field: "price", ranges: vec![(None, Some(333)), (Some(334), Some(499)), (Some(500), None)] };
+    let facets = vec![brands("", 2), brands("A", 9), prices, brands("Zzz", 9)];
+    let found = index.search(SearchRequest { facets, ..SearchRequest::all(1) }).await.unwrap();
+    let named = |index: usize| -> Vec<(&str, u64)> {
+        found.facets[index].iter().map(|facet| (facet.value.as_str(), facet.count)).collect()
+    };
+    assert_eq!((found.places.len(), found.total), (1, Some(4)));
+    assert_eq!(named(0), [("Alm", 2), ("Assam", 1)]);
+    assert_eq!(named(1), [("lm", 2), ("ssam", 1)]);
+    assert_eq!(named(2), [("0", 2), ("1", 1), ("2", 1)]);
+    assert!(named(3).is_empty());
 }
 
 #[tokio::test]
@@ -118,7 +138,7 @@ async fn documents_and_checkpoint_survive_together() {
 async fn an_index_of_another_schema_or_a_damaged_one_is_made_anew() {
     let dir = tempfile::tempdir().unwrap();
     drop(filled(dir.path()).await);
-    let other = IndexSchema::new([("title", FieldKind::Text { weight: 1.0 })]);
+    let other = IndexSchema::new([("title", FieldKind::Text { weight: 16 })]);
     let index = SearchIndex::open(dir.path(), &other).await.unwrap();
     assert_eq!((index.checkpoint().unwrap(), index.documents()), (None, 0));
     drop(index);
@@ -132,14 +152,4 @@ async fn a_second_writer_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let _first = filled(dir.path()).await;
     assert!(SearchIndex::open(dir.path(), &schema()).await.is_err());
-}
-
-#[tokio::test]
-async fn highlights_escape_everything_else() {
-    let dir = tempfile::tempdir().unwrap();
-    let index = filled(dir.path()).await;
-    let highlighter = index.highlighter("tea", &["name"]).unwrap();
-    let marked = highlighter.highlight("name", "<img src=x> tea").unwrap();
-    assert_eq!(marked, "&lt;img src=x&gt; <b>tea</b>");
-    assert_eq!(highlighter.highlight("name", "coffee"), None);
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use madrigal_core::{Position, StreamVersion};
 
 use crate::domain::{
-    Details, Price, Product, ProductId, ProductPatch, ProductRefusal, ReleaseCause, ReservationLine, SagaKey, Short,
-    Stock, StockRefusal,
+    Details, Price, Product, ProductId, ProductPatch, ProductRefusal, ReleaseCause, RequestKey, ReservationLine,
+    SagaKey, Short, Stock, StockRefusal,
 };
 
 /// A command; each touches a bounded number of streams.
@@ -54,6 +54,13 @@ pub enum Command {
         /// What.
         change: ProductChange,
     },
+    /// Something about a product or its stock, once: asked again under its key it has no further effect and the same answer.
+    Once {
+        /// The key.
+        key: RequestKey,
+        /// What; [`Command::ChangeStock`] or [`Command::ChangeProduct`].
+        command: Box<Command>,
+    },
 }
 
 /// A command about a product itself.
@@ -96,6 +103,7 @@ impl Command {
     pub(super) fn weight(&self) -> usize {
         match self {
             Self::Reserve { lines, .. } => lines.len() + 1,
+            Self::Once { command, .. } => command.weight() + 1,
             _ => 2,
         }
     }
@@ -156,6 +164,8 @@ pub enum Reply {
     ProductSaved(ProductSaved),
     /// The product was not changed.
     ProductRefused(ProductRefusal),
+    /// The key was used for something else before.
+    OtherRequest,
     /// The product is at another version.
     OtherVersion {
         /// Where it is.

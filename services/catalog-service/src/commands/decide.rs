@@ -9,8 +9,8 @@ use super::working::{LoadFailure, Shelf, Working};
 use crate::domain::reservation::ReservationReleased;
 use crate::domain::stock::{StockMoved, StockReceived};
 use crate::domain::{
-    BooksBroken, ConfirmDecision, Product, ProductEvent, ProductId, ProductRefusal, ReleaseCause, Reservation,
-    ReservationEvent, ReserveDecision, SagaKey, StockEvent, StockRefusal, UndoDecision,
+    BooksBroken, ConfirmDecision, Product, ProductEvent, ProductId, ProductRefusal, ReleaseCause, RequestKey,
+    Reservation, ReservationEvent, ReserveDecision, SagaKey, StockEvent, StockRefusal, UndoDecision,
 };
 
 /// Decides `command`, records its events in `working` and returns the answer to give when they are durable.
@@ -37,8 +37,32 @@ pub(super) fn decide(
             change_stock(working, product, *change, reason, context, host)
         }
         Command::ChangeProduct { product, change } => change_product(working, product, change, context, host),
+        Command::Once { key, command } => return once(working, key, command, context, host),
     };
     reply.map_err(|LoadFailure(fault)| share(&fault))
+}
+
+/// Decides a command unless its key was used; what it does is recorded under the key.
+fn once(
+    working: &mut Working,
+    key: &RequestKey,
+    command: &Command,
+    context: &CallContext,
+    host: &Host,
+) -> Result<Reply, Fault> {
+    if let Some(fulfilled) = working.request(key).map_err(|LoadFailure(fault)| share(&fault))? {
+        return Ok(if key.is_of(&fulfilled.record) { fulfilled.reply(command) } else { Reply::OtherRequest });
+    }
+    let reply = decide(working, command, context, host)?;
+    let product = match (&reply, command) {
+        (Reply::ProductSaved(saved), _) if saved.effect != Effect::Unchanged => Some(saved.id.clone()),
+        (Reply::StockChanged { .. }, Command::ChangeStock { product, .. }) => Some(product.clone()),
+        _ => None,
+    };
+    if let Some(product) = product {
+        working.record_request(key, &product, context);
+    }
+    Ok(reply)
 }
 
 fn reserve(

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::command::{Command, Reply};
 use super::decide::{decide, share};
 use super::working::{LoadFailure, Shelf, Slip, Working};
-use crate::domain::{Product, ProductId, SagaKey, Stock};
+use crate::domain::{Product, ProductId, RequestKey, SagaKey, Stock};
 use crate::store::Loader;
 
 /// How large the desk may grow.
@@ -267,6 +267,12 @@ impl Worker {
     async fn load(&mut self, group: &[Job]) -> Working {
         let mut working = Working::default();
         let mut missing = HashSet::new();
+        for key in group.iter().filter_map(|job| key_of(&job.command)) {
+            if !working.has_request(key) {
+                let loaded = self.loader.request(key).await;
+                working.put_request(key, loaded.map_err(|fault| LoadFailure(Arc::new(fault))));
+            }
+        }
         for saga in group.iter().filter_map(|job| saga_of(&job.command)) {
             if working.has_slip(saga) || missing.contains(saga) {
                 continue;
@@ -330,6 +336,14 @@ fn saga_of(command: &Command) -> Option<&SagaKey> {
         | Command::Confirm { saga }
         | Command::TakeBack { saga } => Some(saga),
         Command::ChangeStock { .. } | Command::ChangeProduct { .. } => None,
+        Command::Once { command, .. } => saga_of(command),
+    }
+}
+
+fn key_of(command: &Command) -> Option<&RequestKey> {
+    match command {
+        Command::Once { key, .. } => Some(key),
+        _ => None,
     }
 }
 
@@ -343,6 +357,7 @@ fn products_of(command: &Command, working: &Working) -> Vec<ProductId> {
             lines.iter().map(|line| line.product_id.clone()).collect()
         }
         Command::ChangeStock { product, .. } | Command::ChangeProduct { product, .. } => vec![product.clone()],
+        Command::Once { command, .. } => products_of(command, working),
     }
 }
 

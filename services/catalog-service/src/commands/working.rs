@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use madrigal_core::{CallContext, EventId, ExpectedVersion, NewEvent, Position, StreamVersion};
+use madrigal_core::{CallContext, EventId, ExpectedVersion, NewEvent, Position, StreamName, StreamVersion};
 use madrigal_event_store::StreamAppend;
 
-use super::command::IN_THIS_GROUP;
+use super::command::{Command, Effect, IN_THIS_GROUP, ProductSaved, Reply};
 use crate::domain::event::{SCHEMA_VERSION, Written};
 use crate::domain::{
-    BooksBroken, Product, ProductEvent, ProductId, Reservation, ReservationEvent, SagaKey, Stock, StockEvent,
+    BooksBroken, Product, ProductEvent, ProductId, Request, RequestKey, Reservation, ReservationEvent, SagaKey, Stock,
+    StockEvent,
 };
 
 /// A product and its stock, as of their streams' versions.
@@ -37,6 +38,37 @@ pub struct Slip {
     pub position: Position,
 }
 
+/// A request that had its effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fulfilled {
+    /// What its stream has.
+    pub record: Request,
+    /// The product as it was then.
+    pub product: Arc<Product>,
+    /// Where that is recorded.
+    pub position: Position,
+}
+
+impl Fulfilled {
+    /// The answer that the request had.
+    pub(super) fn reply(&self, command: &Command) -> Reply {
+        let Request { product_id, product_version, stock, stock_version, .. } = self.record.clone();
+        match command {
+            Command::ChangeStock { .. } => {
+                Reply::StockChanged { stock, version: stock_version, position: self.position }
+            }
+            _ => Reply::ProductSaved(ProductSaved {
+                id: product_id,
+                product: Arc::clone(&self.product),
+                version: product_version,
+                stock,
+                effect: Effect::Created,
+                position: self.position,
+            }),
+        }
+    }
+}
+
 /// Why something could not be loaded: told to every command that needs it, and to no other.
 #[derive(Debug, Clone)]
 pub(super) struct LoadFailure(pub(super) Arc<madrigal_core::Fault>);
@@ -48,6 +80,12 @@ struct ShelfDraft {
     stock_events: Vec<NewEvent>,
     /// Versions before this group.
     loaded_at: (StreamVersion, StreamVersion),
+}
+
+#[derive(Debug)]
+struct RequestDraft {
+    loaded: Result<Option<Fulfilled>, LoadFailure>,
+    events: Vec<NewEvent>,
 }
 
 #[derive(Debug)]
@@ -65,6 +103,8 @@ pub(super) struct Working {
     broken_slips: HashMap<SagaKey, LoadFailure>,
     touched_shelves: Vec<ProductId>,
     touched_slips: Vec<SagaKey>,
+    requests: HashMap<StreamName, RequestDraft>,
+    touched_requests: Vec<StreamName>,
 }
 
 impl Working {
@@ -98,6 +138,33 @@ impl Working {
                 self.broken_slips.insert(saga, failure);
             }
         }
+    }
+
+    pub(super) fn has_request(&self, key: &RequestKey) -> bool {
+        self.requests.contains_key(&key.stream())
+    }
+
+    pub(super) fn put_request(&mut self, key: &RequestKey, loaded: Result<Option<Fulfilled>, LoadFailure>) {
+        self.requests.insert(key.stream(), RequestDraft { loaded, events: Vec::new() });
+    }
+
+    /// What a key was used for, if it was.
+    pub(super) fn request(&self, key: &RequestKey) -> Result<Option<&Fulfilled>, LoadFailure> {
+        match self.requests.get(&key.stream()) {
+            Some(draft) => draft.loaded.as_ref().map(Option::as_ref).map_err(Clone::clone),
+            None => Err(not_loaded()),
+        }
+    }
+
+    /// Records that a key was used for what the product and its stock are now.
+    pub(super) fn record_request(&mut self, key: &RequestKey, id: &ProductId, context: &CallContext) {
+        let Some(ShelfDraft { shelf, .. }) = self.shelves.get(id) else { return };
+        let Some(product) = shelf.product.clone() else { return };
+        let record = key.record(id, shelf.product_version, shelf.stock, shelf.stock_version);
+        let Some(draft) = self.requests.get_mut(&key.stream()) else { return };
+        draft.events.push(new_event(key.event_id(), record.written(), context));
+        draft.loaded = Ok(Some(Fulfilled { record, product, position: IN_THIS_GROUP }));
+        self.touched_requests.push(key.stream());
     }
 
     /// The shelf of a product that a command named.
@@ -173,7 +240,7 @@ impl Working {
     }
 
     /// Everything that was recorded, one append per stream: products first, then stocks, then reservations, so that a
-    /// reservation's position is beyond all that belongs to it.
+    /// reservation's position is beyond all that belongs to it; records of requests last.
     pub(super) fn appends(&mut self) -> Vec<StreamAppend> {
         let mut appends = Vec::with_capacity(self.touched_shelves.len() + self.touched_slips.len());
         for id in &self.touched_shelves {
@@ -190,6 +257,11 @@ impl Working {
             let Some(draft) = self.slips.get_mut(saga) else { continue };
             let events = std::mem::take(&mut draft.events);
             push(&mut appends, || saga.stream(), draft.slip.version, events);
+        }
+        for stream in &self.touched_requests {
+            let Some(draft) = self.requests.get_mut(stream) else { continue };
+            let events = std::mem::take(&mut draft.events);
+            push(&mut appends, || stream.clone(), StreamVersion(1), events);
         }
         appends
     }

@@ -58,6 +58,12 @@ impl Price {
     pub const fn money(&self) -> Money {
         Money { amount: self.amount, currency: self.currency }
     }
+
+    /// What one piece costs with its discount, in minor units; the discount is rounded half up.
+    pub fn effective(&self) -> i64 {
+        // Amounts are never negative (checked where they come in), and a share of one is never more than it.
+        self.amount - self.discount.of(self.amount).unwrap_or(0)
+    }
 }
 
 /// Whether a product is for sale.

@@ -1,11 +1,14 @@
 //! Refusals as problems, each in one way.
 
+use http::StatusCode;
 use madrigal_core::{Fault, FaultRetry};
 use madrigal_http::problem::{self, Problem};
 use madrigal_projection::NotYet;
 
 use crate::commands::Reply;
 use crate::domain::{ProductId, ProductRefusal, StockRefusal};
+use crate::queries::SearchError;
+use crate::search::ReloadError;
 
 /// The id in a path, or 404: a text of another form names no product.
 pub(super) fn product_id(text: &str) -> Result<ProductId, Problem> {
@@ -14,6 +17,48 @@ pub(super) fn product_id(text: &str) -> Result<ProductId, Problem> {
 
 pub(super) fn no_product() -> Problem {
     problem::not_found("such product")
+}
+
+/// A rating of somebody who did not receive the product.
+pub(super) fn not_received() -> Problem {
+    problem::conflict(
+        "product-not-received",
+        "The product was not received",
+        "Only customers to whom an order with this product was delivered rate it.",
+    )
+}
+
+/// A second rating.
+pub(super) fn already_rated() -> Problem {
+    problem::conflict("product-already-rated", "The product is rated", "Each customer rates a product once.")
+}
+
+/// Why nothing was searched.
+pub(super) fn of_search(error: &SearchError) -> Problem {
+    match error {
+        SearchError::BeingBuilt { events } => problem::not_yet_visible(*events),
+        SearchError::Fault(fault) => problem::from_fault(fault),
+    }
+}
+
+/// Why the old synonyms stay.
+pub(super) fn of_reload(error: &ReloadError) -> Problem {
+    match error {
+        ReloadError::BadLines(lines) => {
+            let errors = lines.iter().map(|bad| problem::FieldError {
+                pointer: format!("/lines/{}", bad.line),
+                detail: bad.problem.clone(),
+            });
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-synonyms", "The synonyms are not understood")
+                .detail("The old synonyms stay in force. Lines are counted from 1; 0 is the file as a whole.")
+                .errors(errors.collect())
+        }
+        ReloadError::Unreadable(_) => problem::conflict(
+            "synonyms-unreadable",
+            "The file of synonyms cannot be read",
+            "The old synonyms stay in force. The file is missing, not UTF-8, or not readable for the service.",
+        ),
+    }
 }
 
 /// The problem behind an answer of the desk that is not the one hoped for.
@@ -30,6 +75,7 @@ pub(super) fn of_reply(reply: &Reply) -> Problem {
             "It was taken out of the catalogue and cannot come back under the same productId.",
         ),
         Reply::ProductRefused(ProductRefusal::NotFound) => no_product(),
+        Reply::OtherRequest => problem::idempotency_key_reused(),
         Reply::OtherVersion { current } => problem::version_mismatch(*current),
         Reply::StockRefused(StockRefusal::Overdrawn { available }) => problem::conflict(
             "stock-overdrawn",

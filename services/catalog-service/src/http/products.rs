@@ -7,16 +7,19 @@ use http::header::{ETAG, LOCATION};
 use http::{HeaderValue, StatusCode};
 use madrigal_http::openapi::Refusals;
 use madrigal_http::problem::{self, Answered};
-use madrigal_http::{Body, Caller, Context, IfMatch, MergePatch, Path, SeenPosition, body, etag};
+use madrigal_http::{
+    Body, Caller, Context, IfMatch, MergePatch, OptionalIdempotencyKey, Path, SeenPosition, body, etag,
+};
 use serde_json::Value;
 
 use super::shapes::{NewProduct, ProductAnswer, ProductPatchBody};
 use super::{Api, Shared, problems, with_lag};
 use crate::commands::{Command, ProductChange, ProductSaved, Reply};
-use crate::domain::ProductId;
+use crate::domain::{ProductId, Ratings};
 
 /// Creates a product. Operators only.
 #[utoipa::path(post, path = "/v1/products", tag = "products", request_body = NewProduct,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes repeated requests one product")),
     responses((status = 201, description = "The product", body = ProductAnswer,
         headers(("Location" = String), ("ETag" = String), ("Madrigal-Position" = String))), Refusals),
     security(("bearer" = [])))]
@@ -24,7 +27,8 @@ pub(super) async fn create_product(
     State(api): Shared,
     caller: Caller,
     Context(context): Context,
-    Body(new, _): Body<NewProduct>,
+    OptionalIdempotencyKey(key): OptionalIdempotencyKey,
+    Body(new, asked): Body<NewProduct>,
 ) -> Answered<Response> {
     caller.require_operator()?;
     let id = match &new.product_id {
@@ -35,9 +39,10 @@ pub(super) async fn create_product(
     let (details, price, initial_stock) = new.parts();
     let change = ProductChange::Create { details, price, initial_stock };
     let command = Command::ChangeProduct { product: id, change };
-    match api.ask(&caller, context, command).await? {
+    let key = key.map(|key| ("create-product", key, asked));
+    match api.ask_once(&caller, context, key, command).await? {
         Reply::ProductSaved(saved) => {
-            let mut response = saved_answer(&api, StatusCode::CREATED, &saved);
+            let mut response = saved_answer(&api, StatusCode::CREATED, &saved, Ratings::default());
             // Ids have only characters that a header may have.
             if let Ok(location) = HeaderValue::try_from(format!("/v1/products/{}", saved.id)) {
                 response.headers_mut().insert(LOCATION, location);
@@ -87,7 +92,12 @@ pub(super) async fn change_product(
     let Value::Object(members) = members else { return Err(problem::internal()) };
     let change = ProductChange::Patch { expected, patch: Box::new(checked.patch(&members)) };
     match api.ask(&caller, context, Command::ChangeProduct { product: id, change }).await? {
-        Reply::ProductSaved(saved) => Ok(saved_answer(&api, StatusCode::OK, &saved)),
+        Reply::ProductSaved(saved) => {
+            // The desk does not know ratings; as the view has them is good enough here.
+            let row = api.queries.row(&saved.id).await.map_err(|fault| problem::from_fault(&fault))?;
+            let ratings = row.map(|row| row.ratings).unwrap_or_default();
+            Ok(saved_answer(&api, StatusCode::OK, &saved, ratings))
+        }
         refused => Err(problems::of_reply(&refused)),
     }
 }
@@ -113,7 +123,7 @@ pub(super) async fn withdraw_product(
     }
 }
 
-fn saved_answer(api: &Api, status: StatusCode, saved: &ProductSaved) -> Response {
-    let answer = ProductAnswer::of(saved.id.as_str(), &saved.product, saved.version, &saved.stock);
+fn saved_answer(api: &Api, status: StatusCode, saved: &ProductSaved, ratings: Ratings) -> Response {
+    let answer = ProductAnswer::of(saved.id.as_str(), &saved.product, saved.version, &saved.stock, ratings);
     api.reaching((status, [(ETAG, etag(saved.version))], Json(answer)).into_response(), saved.position)
 }

@@ -3,14 +3,16 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use madrigal_core::{BasisPoints, Currency, StreamVersion};
+use madrigal_core::{BasisPoints, Currency, StreamVersion, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::domain::{Attribute, Category, Details, Price, Product, ProductId, ProductPatch, ProductStatus, Stock};
+use crate::domain::{
+    Attribute, Category, Details, Price, Product, ProductId, ProductPatch, ProductStatus, Ratings, Stock,
+};
 use crate::projections::ProductRow;
 
 /// A product to be.
@@ -171,12 +173,14 @@ pub(crate) struct ProductAnswer {
     category: Vec<Category>,
     /// What one piece costs.
     price: Price,
+    /// What one piece costs after discount, in minor units: what search filters and sorts by.
+    effective_price: i64,
     /// How many there are.
     inventory: Inventory,
     /// Its properties.
     attributes: Vec<Attribute>,
     /// What customers think of it.
-    ratings: Ratings,
+    ratings: RatingsAnswer,
     /// Words to find it by.
     tags: Vec<String>,
     /// Who makes it.
@@ -184,6 +188,14 @@ pub(crate) struct ProductAnswer {
     brand: Option<String>,
     /// Whether it is for sale.
     status: ProductStatus,
+    /// When it came into the catalogue. Answers to writes leave it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    created_at: Option<Timestamp>,
+    /// When it last changed, stock and ratings aside. Answers to writes leave it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    updated_at: Option<Timestamp>,
     /// Its version: the ETag without quotes. Stock has a version of its own.
     version: u64,
 }
@@ -201,11 +213,12 @@ pub(crate) struct Inventory {
 }
 
 /// What customers think of a product.
-#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Ratings {
-    /// The average number of stars; 0 without ratings.
-    average: f32,
+#[schema(as = Ratings)]
+pub(crate) struct RatingsAnswer {
+    /// The average number of stars, to three places; 0 without ratings.
+    average: f64,
     /// How many ratings.
     count: u64,
     /// How many of one star, two, … five.
@@ -213,28 +226,40 @@ pub(crate) struct Ratings {
 }
 
 impl ProductAnswer {
-    /// The product with its stock.
-    pub(crate) fn of(id: &str, product: &Product, version: StreamVersion, stock: &Stock) -> Self {
+    /// The product with its stock and ratings.
+    pub(crate) fn of(id: &str, product: &Product, version: StreamVersion, stock: &Stock, ratings: Ratings) -> Self {
         let Product { details, price, .. } = product.clone();
         Self {
             product_id: id.to_owned(),
             name: details.name,
             description: details.description,
             category: details.category,
+            effective_price: price.effective(),
             price,
             inventory: Inventory { quantity: stock.on_hand, reserved: stock.reserved, available: stock.available() },
             attributes: details.attributes,
-            ratings: Ratings::default(),
+            ratings: RatingsAnswer::of(ratings),
             tags: details.tags,
             brand: details.brand,
             status: details.status,
+            created_at: None,
+            updated_at: None,
             version: version.0,
         }
     }
 
     /// The product of a row of the view.
     pub(crate) fn of_row(id: &str, row: &ProductRow) -> Self {
-        Self::of(id, &row.product, row.version, &row.stock)
+        let answer = Self::of(id, &row.product, row.version, &row.stock, row.ratings);
+        Self { created_at: Some(row.created_at), updated_at: Some(row.updated_at.unwrap_or(row.created_at)), ..answer }
+    }
+}
+
+impl RatingsAnswer {
+    fn of(ratings: Ratings) -> Self {
+        // Thousandths up to 5,000 are exact in a float.
+        let average = u32::try_from(ratings.average_milli()).map_or(0.0, |milli| f64::from(milli) / 1_000.0);
+        Self { average, count: ratings.count(), distribution: ratings.distribution }
     }
 }
 
@@ -306,9 +331,12 @@ pub(crate) struct Hit {
 pub(crate) struct Hits {
     /// The hits, in order.
     pub(crate) items: Vec<Hit>,
-    /// By field (`category`, `brand`): the most frequent values among all that was found.
-    #[schema(value_type = BTreeMap<String, Vec<FacetValue>>)]
-    pub(crate) facets: BTreeMap<&'static str, Vec<FacetValue>>,
+    /// By what was asked for (`category`, `brand`, `tag`, `status`, `price`, `attr.NAME`): the most frequent values among
+    /// everything that is found, at most 20 each, with exact counts. Prices are in ranges, all of them.
+    pub(crate) facets: BTreeMap<String, Vec<FacetValue>>,
+    /// How many products are found in all; absent where nothing is counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) total: Option<u64>,
     /// Where the next page begins; absent at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next: Option<String>,
@@ -322,4 +350,10 @@ pub(crate) struct FacetValue {
     pub(crate) value: String,
     /// How many of the products found have it.
     pub(crate) count: u64,
+    /// Where the range begins, of prices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<i64>,
+    /// Where the range ends, of prices; absent in the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) to: Option<i64>,
 }

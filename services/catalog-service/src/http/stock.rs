@@ -3,9 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use madrigal_core::Fingerprint;
 use madrigal_http::openapi::Refusals;
 use madrigal_http::problem::{self, Answered};
-use madrigal_http::{Body, Caller, Context, Path, SeenPosition};
+use madrigal_http::{Body, Caller, Context, OptionalIdempotencyKey, Path, SeenPosition};
 
 use super::shapes::{StockAnswer, StockChange};
 use super::{Shared, problems, with_lag};
@@ -31,7 +32,9 @@ pub(super) async fn get_stock(
 
 /// Receives goods (a positive change) or corrects the stock (a negative one). Operators only. What is reserved cannot be
 /// taken.
-#[utoipa::path(post, path = "/v1/products/{productId}/stock", tag = "products", params(("productId" = String, Path)),
+#[utoipa::path(post, path = "/v1/products/{productId}/stock", tag = "products",
+    params(("productId" = String, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes repeated requests one change")),
     request_body = StockChange,
     responses((status = 200, description = "The stock", body = StockAnswer, headers(("Madrigal-Position" = String))),
         Refusals),
@@ -41,12 +44,18 @@ pub(super) async fn change_stock(
     caller: Caller,
     Context(context): Context,
     Path(product_id): Path<String>,
-    Body(change, _): Body<StockChange>,
+    OptionalIdempotencyKey(key): OptionalIdempotencyKey,
+    Body(change, asked): Body<StockChange>,
 ) -> Answered<Response> {
     caller.require_operator()?;
     let id = problems::product_id(&product_id)?;
     let command = Command::ChangeStock { product: id.clone(), change: change.change, reason: change.reason };
-    match api.ask(&caller, context, command).await? {
+    // The product is part of what is asked.
+    let key = key.map(|key| {
+        let asked = Fingerprint::of_parts(&[id.as_str().as_bytes(), asked.as_str().as_bytes()]);
+        ("change-stock", key, asked)
+    });
+    match api.ask_once(&caller, context, key, command).await? {
         Reply::StockChanged { stock, version, position } => {
             Ok(api.reaching(Json(StockAnswer::of(&id, &stock, version)).into_response(), position))
         }

@@ -1,22 +1,25 @@
-//! Follows the log and puts the view's rows into the search index.
+//! Follows the log and puts the view's rows into one generation of the search index.
 //!
-//! The index holds no state of its own: for every product that events touch it takes the row from the view `products`,
-//! which is waited for. A row that is newer than the event is fine: the later event comes too. Most stock events change
+//! The index holds no state of its own: for every product that events touch it takes the row from the view `products`, as
+//! far as that has come. A row that is newer than the event is fine: the later event comes too. Most stock events change
 //! nothing that is searched for, and cost a look-up only.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lru::LruCache;
 use madrigal_core::tasks::{self, Instant, StopSignal};
-use madrigal_core::{Fault, Position, PositionToken, StreamVersion};
+use madrigal_core::{Fault, Host, Position, PositionToken, StreamVersion};
 use madrigal_event_store::{DynEventStore, ReadError, WaitError};
-use madrigal_projection::{Checkpoint, DynViewStore, ViewReader};
+use madrigal_projection::{Checkpoint, ViewReader};
 use madrigal_tantivy::index::Change;
 
+use super::index::Followed;
+use crate::domain::ProductRated;
 use crate::projections::{ProductRow, ProductView};
-use crate::search::{ProductIndex, change, in_stock};
+use crate::search::fields::{change, in_stock};
 
 /// At most one commit in this time: each costs some file syncs. Changes are searchable well within a second.
 const COMMIT_EVERY: Duration = Duration::from_millis(200);
@@ -31,41 +34,54 @@ const VIEW_WAIT: Duration = Duration::from_secs(1);
 /// The pause after something broke.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Keeps the index in step.
+/// Keeps a generation in step.
 pub struct ProductIndexer {
     store: DynEventStore,
-    views: DynViewStore,
     view: ViewReader<ProductView>,
-    index: ProductIndex,
-    /// As indexed: the product's version, and whether it was available.
-    indexed: LruCache<String, (StreamVersion, bool)>,
+    host: Host,
+    into: Arc<Followed>,
+    /// As indexed: the product's version, whether it was available, how many ratings it had.
+    indexed: LruCache<String, (StreamVersion, bool, u64)>,
+}
+
+/// What the next events bring.
+struct Batch {
+    through: Position,
+    changes: Vec<Change>,
+    /// Whether there is more at once.
+    full: bool,
 }
 
 impl ProductIndexer {
-    /// An indexer of these.
-    pub fn new(store: DynEventStore, views: DynViewStore, view: ViewReader<ProductView>, index: ProductIndex) -> Self {
-        Self { store, views, view, index, indexed: LruCache::new(REMEMBERED) }
+    pub(crate) fn new(store: DynEventStore, view: ViewReader<ProductView>, host: Host, into: Arc<Followed>) -> Self {
+        Self { store, view, host, into, indexed: LruCache::new(REMEMBERED) }
     }
 
-    /// Follows the log until `stop`. Whatever breaks is tried again from the last commit.
+    /// Follows the log until `stop`, and says each time when it is at its end. Whatever breaks is tried again from the last
+    /// commit.
     ///
     /// # Cancellation
     /// Safe: what was not committed is done again.
-    pub async fn run(mut self, stop: StopSignal) {
+    pub(crate) async fn run(mut self, stop: StopSignal, at_end: impl Fn() + Send + Sync) {
         while !stop.is_cancelled() {
-            if let Err(fault) = self.follow(&stop).await {
+            if let Err(fault) = self.follow(&stop, &at_end).await {
                 tracing::warn!(error = %fault.chain(), "indexing is held up, trying again");
+                let since = self.into.trouble().map_or_else(|| self.host.now(), |(_, since)| since);
+                self.into.set_trouble(Some((fault.chain().to_string(), since)));
                 self.indexed.clear();
                 tasks::sleep_or_stopped(PAUSE, &stop).await;
             }
         }
     }
 
-    async fn follow(&mut self, stop: &StopSignal) -> Result<(), Fault> {
+    async fn follow(&mut self, stop: &StopSignal, at_end: &(impl Fn() + Send + Sync)) -> Result<(), Fault> {
         let mut committed = self.start().await?;
         let mut scanned = committed;
         let mut last_commit: Option<Instant> = None;
         loop {
+            if scanned >= self.store.end() {
+                at_end();
+            }
             let end = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 end = self.store.wait_beyond(scanned, VIEW_WAIT) => end,
@@ -81,63 +97,79 @@ impl ProductIndexer {
             {
                 return Ok(());
             }
-            let Some((through, changes)) = self.changes(scanned, stop).await? else { return Ok(()) };
-            scanned = through;
-            if changes.is_empty() && scanned.0 - committed.0 < EVENTS_WITHOUT_COMMIT {
-                self.index.reached(scanned);
+            let Some(batch) = self.next(scanned, stop).await? else { return Ok(()) };
+            let gate = self.into.gate.lock().await;
+            scanned = batch.through;
+            if batch.changes.is_empty() && scanned.0 - committed.0 < EVENTS_WITHOUT_COMMIT {
+                self.into.reached.send_replace(scanned);
                 continue;
             }
             let checkpoint = Checkpoint { epoch: self.store.epoch(), position: scanned };
-            self.index.commit(changes, checkpoint).await?;
+            self.into.index.commit(batch.changes, checkpoint).await?;
+            self.into.reached.send_replace(scanned);
+            self.into.set_trouble(None);
+            drop(gate);
             committed = scanned;
-            last_commit = Some(tasks::instant());
+            // Far behind, there is nothing to wait for.
+            last_commit = (!batch.full).then(tasks::instant);
         }
     }
 
     /// Where to go on; an index of another history is emptied first.
     async fn start(&mut self) -> Result<Position, Fault> {
-        let Some(checkpoint) = self.index.checkpoint()? else { return Ok(Position::START) };
+        let Some(checkpoint) = self.into.index.checkpoint()? else { return Ok(Position::START) };
         if checkpoint.epoch == self.store.epoch() && checkpoint.position <= self.store.end() {
-            self.index.reached(checkpoint.position);
+            self.into.reached.send_replace(checkpoint.position);
             return Ok(checkpoint.position);
         }
         tracing::warn!("the search index is of another history of the log; building it anew");
-        self.index.clear().await?;
+        self.into.index.clear().await?;
+        self.into.reached.send_replace(Position::START);
         Ok(Position::START)
     }
 
-    /// The changes that the next events bring, and the position that has them; `None` where it was stopped meanwhile.
-    async fn changes(&mut self, after: Position, stop: &StopSignal) -> Result<Option<(Position, Vec<Change>)>, Fault> {
+    /// What the next events bring, as far as the view has them; `None` where it was stopped meanwhile.
+    async fn next(&mut self, after: Position, stop: &StopSignal) -> Result<Option<Batch>, Fault> {
         let read = self.store.read_log(after, EVENTS_AT_ONCE).await.map_err(|error| match error {
             ReadError::Fault(fault) => fault,
             other => Fault::not_applied("catalog", "index", other),
         })?;
-        let touched: BTreeSet<&str> = read
-            .events
-            .iter()
-            .filter(|event| matches!(event.stream.category(), "product" | "stock"))
-            .map(|event| event.stream.id())
-            .collect();
-        if touched.is_empty() {
-            return Ok(Some((read.scanned_through, Vec::new())));
-        }
-        let token = PositionToken::of(self.store.log().clone(), self.store.epoch(), read.scanned_through);
+        let Some(first) = read.events.first() else {
+            return Ok(Some(Batch { through: read.scanned_through, changes: Vec::new(), full: false }));
+        };
+        let token = PositionToken::of(self.store.log().clone(), self.store.epoch(), first.position);
         while self.view.wait_for(&token, VIEW_WAIT).await.is_err() {
             if stop.is_cancelled() {
                 return Ok(None);
             }
         }
+        let seen = self.view.applied_through().map_or(Position::START, |checkpoint| checkpoint.position);
+        let through = read.scanned_through.min(seen).max(first.position);
+        let touched: BTreeSet<&str> = read
+            .events
+            .iter()
+            .filter(|event| event.position <= through)
+            .filter_map(|event| match event.stream.category() {
+                "product" | "stock" => Some(event.stream.id()),
+                ProductRated::CATEGORY => event.stream.id().split('~').next(),
+                _ => None,
+            })
+            .collect();
         let keys: Vec<String> = touched.into_iter().map(ToOwned::to_owned).collect();
-        let rows = self.views.load(self.view.view(), keys.clone()).await?;
+        let changes = self.changes(keys).await?;
+        Ok(Some(Batch {
+            through,
+            changes,
+            full: read.events.len() >= EVENTS_AT_ONCE / 2 && through == read.scanned_through,
+        }))
+    }
+
+    async fn changes(&mut self, keys: Vec<String>) -> Result<Vec<Change>, Fault> {
+        let mut rows = self.view.load(keys.clone()).await?;
         let mut changes = Vec::new();
         for key in keys {
-            let row: Option<ProductRow> = match rows.get(&key) {
-                Some(stored) => {
-                    Some(stored.body.decode().map_err(|error| Fault::permanent("catalog", "decode-row", error))?)
-                }
-                None => None,
-            };
-            let state = row.as_ref().map(|row| (row.version, in_stock(row)));
+            let row: Option<ProductRow> = rows.remove(&key).map(|viewed| viewed.row);
+            let state = row.as_ref().map(|row| (row.version, in_stock(row), row.ratings.count()));
             if state.is_some() && self.indexed.get(&key).copied() == state {
                 continue;
             }
@@ -146,12 +178,12 @@ impl ProductIndexer {
             }
             changes.push(change(key, row.as_ref()));
         }
-        Ok(Some((read.scanned_through, changes)))
+        Ok(changes)
     }
 }
 
 impl std::fmt::Debug for ProductIndexer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ProductIndexer").field("index", &self.index).finish_non_exhaustive()
+        f.debug_struct("ProductIndexer").field("generation", &self.into.generation.number).finish_non_exhaustive()
     }
 }

@@ -4,7 +4,7 @@ use madrigal_core::{RecordedEvent, Timestamp};
 use madrigal_projection::{ApplyError, Columns, Interest, Projection};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ReservationEvent;
+use crate::domain::{ProductRated, Request, ReservationEvent};
 
 /// A reservation that is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ impl Projection for OpenReservations {
     fn keys(&self, event: &RecordedEvent) -> Result<Interest, ApplyError> {
         match event.stream.category() {
             "reservation" => Ok(Interest::own(event)),
-            "product" | "stock" => Ok(Interest::Skip),
+            "product" | "stock" | ProductRated::CATEGORY | Request::CATEGORY => Ok(Interest::Skip),
             _ => Err(ApplyError::unknown_type(event)),
         }
     }

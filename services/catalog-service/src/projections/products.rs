@@ -4,7 +4,7 @@ use madrigal_core::{RecordedEvent, StreamVersion, Timestamp};
 use madrigal_projection::{ApplyError, Columns, Interest, Projection};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Product, ProductEvent, Stock, StockEvent};
+use crate::domain::{Product, ProductEvent, ProductRated, Ratings, Request, Stock, StockEvent};
 
 /// A product with its stock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,12 @@ pub struct ProductRow {
     pub stock_version: StreamVersion,
     /// When it came into the catalogue.
     pub created_at: Timestamp,
+    /// When the product itself last changed; stock and ratings do not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Timestamp>,
+    /// What customers think of it.
+    #[serde(default)]
+    pub ratings: Ratings,
 }
 
 /// The fold.
@@ -44,7 +50,11 @@ impl Projection for ProductView {
     fn keys(&self, event: &RecordedEvent) -> Result<Interest, ApplyError> {
         match event.stream.category() {
             "product" | "stock" => Ok(Interest::own(event)),
-            "reservation" => Ok(Interest::Skip),
+            ProductRated::CATEGORY => {
+                let rated = ProductRated::read(event).map_err(|error| ApplyError::refused(error.to_string()))?;
+                Ok(Interest::Key(rated.product_id.as_str().to_owned()))
+            }
+            "reservation" | Request::CATEGORY => Ok(Interest::Skip),
             _ => Err(ApplyError::unknown_type(event)),
         }
     }
@@ -57,14 +67,28 @@ impl Projection for ProductView {
             let stock = row.stock.after(&stock_event).map_err(|error| ApplyError::refused(error.to_string()))?;
             return Ok(Some(ProductRow { stock, stock_version: event.version(), ..row }));
         }
+        if event.stream.category() == ProductRated::CATEGORY {
+            let rated = ProductRated::read(event).map_err(refused)?;
+            let row = row.ok_or_else(|| ApplyError::refused("a rating without a product"))?;
+            return Ok(Some(ProductRow { ratings: row.ratings.with(rated.stars), ..row }));
+        }
         let product_event = ProductEvent::read(event).map_err(refused)?;
         let product = Product::evolve(row.as_ref().map(|row| row.product.clone()), &product_event)
             .ok_or_else(|| ApplyError::refused("a product that was not created"))?;
-        let (stock, stock_version, created_at) = match row {
-            Some(row) => (row.stock, row.stock_version, row.created_at),
-            None => (Stock::default(), StreamVersion::NONE, event.metadata.timestamp),
-        };
-        Ok(Some(ProductRow { product, version: event.version(), stock, stock_version, created_at }))
+        let version = event.version();
+        let updated_at = Some(event.metadata.timestamp);
+        Ok(Some(match row {
+            Some(row) => ProductRow { product, version, updated_at, ..row },
+            None => ProductRow {
+                product,
+                version,
+                stock: Stock::default(),
+                stock_version: StreamVersion::NONE,
+                created_at: event.metadata.timestamp,
+                updated_at,
+                ratings: Ratings::default(),
+            },
+        }))
     }
 
     fn columns(&self, _: &ProductRow) -> Columns {

@@ -1,14 +1,18 @@
 //! Products from the view, and searches from the index; both as fresh as a position token asks.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use madrigal_core::{Fault, Position, PositionToken};
 use madrigal_event_store::DynEventStore;
-use madrigal_projection::{DynViewStore, NotYet, ViewReader};
+use madrigal_projection::{NotYet, ViewReader};
+use madrigal_tantivy::{Wanted, analysis, highlight};
 
 use crate::domain::ProductId;
+use crate::indexers::ProductIndex;
 use crate::projections::{ProductRow, ProductView};
-use crate::search::{ProductHit, ProductIndex, ProductSearch, SearchAnswer};
+use crate::search::fields::completion_prefixes;
+use crate::search::{Completion, ProductHit, ProductSearch, SearchAnswer, SynonymFile, completion_request};
 
 /// How long a read waits for its view at most.
 const WAIT_FOR_VIEW: Duration = Duration::from_secs(5);
@@ -17,15 +21,20 @@ const WAIT_FOR_VIEW: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct ProductQueries {
     store: DynEventStore,
-    views: DynViewStore,
     view: ViewReader<ProductView>,
     index: ProductIndex,
+    synonyms: SynonymFile,
 }
 
 impl ProductQueries {
     /// Queries over these.
-    pub fn new(store: DynEventStore, views: DynViewStore, view: ViewReader<ProductView>, index: ProductIndex) -> Self {
-        Self { store, views, view, index }
+    pub fn new(
+        store: DynEventStore,
+        view: ViewReader<ProductView>,
+        index: ProductIndex,
+        synonyms: SynonymFile,
+    ) -> Self {
+        Self { store, view, index, synonyms }
     }
 
     /// Waits until the view has seen what `token` stands for.
@@ -59,7 +68,7 @@ impl ProductQueries {
             parked_lanes: 0,
         });
         let lag = madrigal_projection::Lag { events: self.search_lag_events(), ..lag };
-        Err(NotYet::Behind { view: self.view.view().clone(), lag })
+        Err(NotYet::Behind { view: self.view.view(), lag })
     }
 
     /// How many events the view is behind, without reading anything.
@@ -89,30 +98,96 @@ impl ProductQueries {
         Ok(self.view.get(id.as_str()).await?.map(|viewed| viewed.row))
     }
 
-    /// Finds products. Hits carry the view's rows, so prices and stocks are as fresh as those.
+    /// Finds products. Hits carry the view's rows, so their prices, stocks and ratings are as fresh as those.
     ///
     /// # Errors
-    /// A [`Fault`] if index or view cannot be read; never for what is searched for.
+    /// [`SearchError`]; never for what is searched for.
     ///
     /// # Cancellation
     /// Safe: reads only.
-    pub async fn search(&self, search: ProductSearch) -> Result<SearchAnswer, Fault> {
-        let words = search.words.clone();
-        let found = self.index.search(search).await?;
-        let mut rows = self.views.load(self.view.view(), found.keys.clone()).await?;
-        let mut hits = Vec::with_capacity(found.keys.len());
-        for key in found.keys {
-            let Some(stored) = rows.remove(&key) else { continue };
-            let row: ProductRow =
-                stored.body.decode().map_err(|error| Fault::permanent("catalog", "decode-row", error))?;
+    pub async fn search(&self, search: ProductSearch) -> Result<SearchAnswer, SearchError> {
+        let serving = self.index.serving().ok_or_else(|| self.being_built())?;
+        let wanted = search.wanted(&self.synonyms.in_force().synonyms);
+        let found = serving.index.search(search.request(wanted.clone())).await?;
+        let keys: Vec<String> = found.keys().map(ToOwned::to_owned).collect();
+        let mut rows = self.view.load(keys.clone()).await?;
+        let mut hits = Vec::with_capacity(keys.len());
+        for product_id in keys {
+            let Some(row) = rows.remove(&product_id).map(|viewed| viewed.row) else { continue };
             // Withdrawn since the index was written.
             if !row.product.withdrawn {
-                let highlight = self.index.highlight(words.as_deref(), &row)?;
-                hits.push(ProductHit { product_id: key, row, highlight });
+                let highlight = wanted.as_ref().map(|wanted| highlighted(wanted, &row)).unwrap_or_default();
+                hits.push(ProductHit { product_id, row, highlight });
             }
         }
-        Ok(SearchAnswer { hits, more: found.more, facets: found.facets })
+        let next = found.places.last().filter(|_| found.more).cloned();
+        let facets = search.facets.into_iter().zip(found.facets).collect();
+        Ok(SearchAnswer { hits, next, total: found.total, facets })
     }
+
+    /// Names that complete what was typed: those that begin so first, then those with a word that does; among them the most
+    /// frequent first. Names that differ in case, accents and signs only count as one.
+    ///
+    /// # Errors
+    /// [`SearchError`].
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    pub async fn suggest(&self, typed: &str, limit: usize) -> Result<Vec<Completion>, SearchError> {
+        let serving = self.index.serving().ok_or_else(|| self.being_built())?;
+        let Some((beginning, anywhere)) = completion_prefixes(typed) else { return Ok(Vec::new()) };
+        let mut completions: Vec<(String, Completion)> = Vec::new();
+        for prefix in [beginning, anywhere] {
+            if completions.len() >= limit {
+                break;
+            }
+            // Names that count as one may take several places, and those of the first round come again in the second.
+            let found = serving.index.search(completion_request(prefix, limit * 4)).await?;
+            let known = completions.len();
+            for name in found.facets.into_iter().flatten() {
+                let folded = analysis::folded(&name.value);
+                match completions.iter_mut().position(|(known, _)| *known == folded) {
+                    Some(same) if same >= known => completions[same].1.products += name.count,
+                    Some(_) => {}
+                    None => completions.push((folded, Completion { text: name.value, products: name.count })),
+                }
+            }
+            completions[known..].sort_by(|(_, one), (_, other)| {
+                other.products.cmp(&one.products).then_with(|| one.text.cmp(&other.text))
+            });
+        }
+        completions.truncate(limit);
+        Ok(completions.into_iter().map(|(_, completion)| completion).collect())
+    }
+
+    /// The synonyms in force.
+    pub const fn synonyms(&self) -> &SynonymFile {
+        &self.synonyms
+    }
+
+    fn being_built(&self) -> SearchError {
+        SearchError::BeingBuilt { events: self.search_lag_events() }
+    }
+}
+
+fn highlighted(wanted: &Wanted, row: &ProductRow) -> BTreeMap<&'static str, String> {
+    let details = &row.product.details;
+    let texts = [("name", &details.name), ("description", &details.description)];
+    texts.into_iter().filter_map(|(field, text)| Some((field, highlight(wanted, text)?))).collect()
+}
+
+/// Why nothing was searched.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// The first index is not whole yet.
+    #[error("the search index is being built; {events} events are missing")]
+    BeingBuilt {
+        /// How many.
+        events: u64,
+    },
+    /// Index or view cannot be read.
+    #[error(transparent)]
+    Fault(#[from] Fault),
 }
 
 impl std::fmt::Debug for ProductQueries {

@@ -1,12 +1,18 @@
 //! What the catalogue holds, through its public API.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+mod asking_once;
 mod books;
 mod calls;
 mod desk;
+mod finding;
+mod generations;
 mod import;
 mod products;
+mod rating;
+mod retail;
 mod search;
 mod shop;
 mod stock;
+mod suggesting;
 mod support;

@@ -6,7 +6,7 @@ use axum::Router;
 use http::{HeaderMap, Method, StatusCode};
 use madrigal_catalog_service::{CatalogConfig, CatalogNeighbours, CatalogService};
 use madrigal_core::tasks::{self, StopSignal};
-use madrigal_core::{CallContext, Host};
+use madrigal_core::{CallContext, Host, PositionToken};
 use madrigal_http::testing::{TestBody, bearer, edge, send};
 use madrigal_http::{Call, Neighbour, Role};
 use serde_json::{Value, json};
@@ -87,6 +87,34 @@ impl Shop {
         body: impl Into<TestBody>,
     ) -> (StatusCode, HeaderMap, Value) {
         send(&self.router, method, path, &[("authorization", &self.customer)], body).await
+    }
+
+    /// The file of synonyms.
+    pub(crate) fn synonyms(&self) -> std::path::PathBuf {
+        self.dir.path().join("synonyms/products.txt")
+    }
+
+    /// The position of everything until now, once it can be searched for.
+    pub(crate) async fn caught_up(&self) -> String {
+        let store = self.service.store();
+        let position = PositionToken::of(store.log().clone(), store.epoch(), store.end()).to_string();
+        let headers = [("madrigal-position", position.as_str())];
+        while self.anonymous(Method::GET, "/v1/products/search?limit=1&facet=none", &headers, ()).await.0 != 200 {}
+        position
+    }
+
+    /// Searches as a reader who has seen `position`; panics on anything but 200.
+    pub(crate) async fn search(&self, position: &str, query: &str) -> Value {
+        let path = format!("/v1/products/search?{query}");
+        let (status, _, found) = self.anonymous(Method::GET, &path, &[("madrigal-position", position)], ()).await;
+        assert_eq!(status, 200, "{query}: {found}");
+        found
+    }
+
+    /// The ids of what such a search finds.
+    pub(crate) async fn ids(&self, position: &str, query: &str) -> Vec<String> {
+        let found = self.search(position, query).await;
+        found["items"].as_array().unwrap().iter().map(|item| item["productId"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Creates a product that costs `amount` and returns the position that has it.
