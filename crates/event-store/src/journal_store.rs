@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use madrigal_core::{
     EventId, Fault, FaultRetry, Host, LogEpoch, LogName, Position, RecordedEvent, StreamName, StreamVersion, Timestamp,
 };
-use madrigal_journal::{Batch, EnqueueError, Journal, JournalOptions, OpenError, Recovery, Ticket};
+use madrigal_journal::{
+    ArchiveError, Archived, Batch, EnqueueError, Journal, JournalOptions, OpenError, Recovery, Ticket,
+};
 
 use crate::envelope::{self, EnvelopeError};
 use crate::index::upkeep::HasIndex;
@@ -120,6 +122,14 @@ impl JournalEventStore {
     /// What was found when the store was opened.
     pub fn recovery(&self) -> &Recovery {
         &self.recovery
+    }
+
+    /// Moves whole old segments to the archive; see [`Journal::archive`]. Blocks.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; everything is readable all the same.
+    pub fn archive(&self, before: Position) -> Result<Archived, ArchiveError> {
+        self.journal.archive(before)
     }
 
     /// Checks and accepts, or finds that there is something to look at first. Does no I/O.

@@ -13,8 +13,13 @@ pub enum OpenError {
         dir: PathBuf,
     },
     /// A record is damaged, and not by a stop in the middle of writing it: something after it is intact, or its bytes
-    /// are all there and wrong. Nothing was changed; restore the file, or set it aside and accept the loss.
-    #[error("{} is damaged at offset {offset}: {what}; restore the file from a backup", file.display())]
+    /// are all there and wrong. Nothing was changed; restore the file, or accept the loss with
+    /// [`crate::repair::set_aside`].
+    #[error(
+        "{} is damaged at offset {offset}: {what}; restore the file from a backup, or see with `madrigal doctor --repair` \
+         what would be lost without it",
+        file.display()
+    )]
     Corrupt {
         /// The segment.
         file: PathBuf,
@@ -24,7 +29,11 @@ pub enum OpenError {
         what: &'static str,
     },
     /// The log ends before the position at which it was closed.
-    #[error("{} ends at position {end}, it was closed at {closed_at}; files are missing", dir.display())]
+    #[error(
+        "{} ends at position {end}, it was closed at {closed_at}; restore its files from a backup, or see with \
+         `madrigal doctor --repair` what would be lost without them",
+        dir.display()
+    )]
     TailMissing {
         /// The directory.
         dir: PathBuf,
@@ -97,6 +106,29 @@ pub enum ReadError {
     Io {
         /// The segment.
         file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Why segments were not archived; those that were not are where they were, and all are readable.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// A record is damaged: it would be so in the archive.
+    #[error("{} is damaged at offset {offset}; nothing of it was archived", file.display())]
+    Corrupt {
+        /// The segment.
+        file: PathBuf,
+        /// Where, in bytes.
+        offset: u64,
+    },
+    /// The file system refused.
+    #[error("cannot {operation} {}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On which file.
+        path: PathBuf,
         /// What the system said.
         source: io::Error,
     },

@@ -11,9 +11,10 @@ use std::time::Duration;
 use madrigal_core::{Fault, FaultRetry, Host, LogEpoch, Position, Timestamp, tasks};
 use tokio::task::AbortHandle;
 
+use crate::archive::{self, Archived};
 use crate::batch::Batch;
 use crate::epoch::EpochFile;
-use crate::error::{EnqueueError, OpenError, ReadError};
+use crate::error::{ArchiveError, EnqueueError, OpenError, ReadError};
 use crate::frame;
 use crate::options::{JournalOptions, Workers};
 use crate::read::{self, Record};
@@ -201,6 +202,15 @@ impl Journal {
     /// [`ReadError`].
     pub fn read_at(&self, positions: &[Position]) -> Result<Vec<Record>, ReadError> {
         read::read_at(&self.shared, positions)
+    }
+
+    /// Moves whole segments whose records are all before `before` to the archive ([`JournalOptions::archive`]); they are
+    /// read from there from then on, also after a stop at any moment of it. Blocks: reads and writes each of them.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; what was not moved is where it was.
+    pub fn archive(&self, before: Position) -> Result<Archived, ArchiveError> {
+        archive::archive(&self.shared, before.0)
     }
 
     /// Whether a frame of `bytes` can be accepted: into the active segment, or into the next one if that is ready.

@@ -10,9 +10,11 @@
 //! * [`disk`]: the port to files, so that tests can break them: [`MemoryDisk`] forgets what was not synced. With
 //!   [`Workers::Tasks`] a log on it does everything in one thread, in the same order each time;
 //! * [`journal`]: the handle; [`batch`]: what is appended; [`read`]: records back, by position;
+//! * [`archive`]: whole old segments elsewhere; [`repair`]: what is damaged, set aside;
 //! * inside: `frame` (bytes of a batch), `segment` (one file), `epoch` (the log's identity), `recovery` (what a crash
 //!   left), `writer` and `preparer` (the two threads), `shared` (what they share).
 
+pub mod archive;
 pub mod batch;
 pub mod disk;
 mod epoch;
@@ -23,14 +25,17 @@ pub mod options;
 mod preparer;
 pub mod read;
 mod recovery;
+pub mod repair;
 mod segment;
 mod shared;
 mod writer;
 
+pub use archive::Archived;
 pub use batch::Batch;
 pub use disk::{Disk, DiskFile, MemoryDisk, MemoryFaults, SystemDisk};
-pub use error::{EnqueueError, OpenError, ReadError};
+pub use error::{ArchiveError, EnqueueError, OpenError, ReadError};
 pub use journal::{Journal, Ticket};
 pub use options::{Durability, JournalOptions, Workers};
 pub use read::Record;
 pub use recovery::{Cut, EpochChange, Recovery};
+pub use repair::{Damage, SetAside};

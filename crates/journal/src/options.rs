@@ -1,5 +1,6 @@
 //! What can be chosen when a journal is opened.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::disk::{Disk, SystemDisk};
@@ -39,6 +40,9 @@ pub struct JournalOptions {
     pub segment_bytes: u64,
     /// How many bytes may wait for the writer before appenders have to; one batch always may. Default: 8 MiB.
     pub max_pending_bytes: usize,
+    /// Where whole old segments go with [`crate::Journal::archive`], and where they are read from. Default: the place
+    /// that the log was archived to before, else `archive` in its own directory.
+    pub archive: Option<PathBuf>,
     /// Where the files are. Default: the operating system's file system.
     pub disk: Arc<dyn Disk>,
     /// Who does the work. Default: [`Workers::Threads`].
@@ -52,6 +56,7 @@ impl Default for JournalOptions {
             first_segment_bytes: 4 << 20,
             segment_bytes: 64 << 20,
             max_pending_bytes: 8 << 20,
+            archive: None,
             disk: Arc::new(SystemDisk),
             workers: Workers::Threads,
         }

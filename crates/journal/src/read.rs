@@ -8,6 +8,7 @@ use madrigal_core::{Position, Timestamp};
 use crate::disk::read_up_to;
 use crate::error::ReadError;
 use crate::frame::{self, FrameHeader, HEADER_BYTES};
+use crate::recovery::scan;
 use crate::segment::Segment;
 use crate::shared::Shared;
 
@@ -151,10 +152,16 @@ impl<'a> Cursor<'a> {
     }
 
     fn locate(&mut self, position: u64) -> Result<(), ReadError> {
-        let segments = self.shared.segments.read().unwrap_or_else(PoisonError::into_inner);
-        let after = segments.partition_point(|segment| segment.header.first <= position);
-        let segment = Arc::clone(&segments[after.saturating_sub(1)]);
-        self.until = segments.get(after).map_or(u64::MAX, |next| next.header.first);
+        let (segment, until) = {
+            let segments = self.shared.segments.read().unwrap_or_else(PoisonError::into_inner);
+            let after = segments.partition_point(|segment| segment.header.first <= position);
+            let until = segments.get(after).map_or(u64::MAX, |next| next.header.first);
+            (Arc::clone(&segments[after.saturating_sub(1)]), until)
+        };
+        if !segment.is_indexed() {
+            scan::one(&segment).map_err(|source| ReadError::Io { file: segment.path.clone(), source })?;
+        }
+        self.until = until;
         self.offset = segment.seek(position);
         self.window = Bytes::new();
         self.segment = Some(segment);

@@ -3,21 +3,23 @@
 //! Groups are written one at a time, each after the one before was synced. So only the last group may be torn, and
 //! everything before it is either intact or damaged. A bad frame counts as torn only if
 //!
-//! * no intact frame of a group after its own follows it, and
+//! * no frame of a group after its own follows it, and
 //! * bytes of it are missing: a whole sector of it still has the zeros it was prepared with, or its end has.
 //!
 //! A bad frame with all its bytes, wrong, is damage, even at the very end: it may have been acknowledged.
 
-mod scan;
+pub(crate) mod scan;
 mod tail;
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use madrigal_core::{Host, LogEpoch, Position};
 
+use crate::archive;
 use crate::disk::{Disk, read_up_to, write_all_at};
 use crate::epoch::EpochFile;
 use crate::error::OpenError;
@@ -76,41 +78,30 @@ pub(crate) type LockGuard = Box<dyn Any + Send + Sync>;
 pub(crate) fn recover(dir: &Path, options: &JournalOptions, host: &Host) -> Result<(LockGuard, Recovered), OpenError> {
     let disk = &*options.disk;
     disk.create_dir(dir).map_err(at("make", dir))?;
-    let lock = disk.lock(&dir.join("lock")).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => OpenError::InUse { dir: dir.to_owned() },
-        _ => at("lock", dir)(error),
-    })?;
-    let noted = EpochFile::read(disk, dir).map_err(at("read the epoch of", dir))?;
-    let mut segments = open_segments(disk, dir)?;
+    let lock = lock(disk, dir)?;
+    let found = Found::examine(dir, options)?;
+    let torn = found.verdict()?;
+    let Found { noted, mut segments, scans, .. } = found;
+    remove_unfinished(disk, dir)?;
     let (epoch, epoch_change) = decide_epoch(noted, !segments.is_empty(), host);
-    let closed_at = noted.and_then(|noted| noted.closed_at);
-    if segments.is_empty() {
-        if let Some(closed_at) = closed_at.filter(|closed_at| *closed_at > 0) {
-            return Err(OpenError::TailMissing { dir: dir.to_owned(), end: 0, closed_at });
+    let mut cut = None;
+    let last = match scans.last().copied() {
+        Some(last) => last,
+        None => {
+            segments.push(Arc::new(first_segment(dir, options, epoch, host)?));
+            Scan { end: FIRST_FRAME, next: 1, last_group: None, last_group_start: FIRST_FRAME }
         }
-        segments.push(Arc::new(first_segment(dir, options, epoch, host)?));
-    }
-    let scans = scan::all(&segments, options.workers)?;
-    check_sequence(&segments, &scans)?;
-    let (Some(active), Some(last)) = (segments.last().cloned(), scans.last()) else {
+    };
+    let Some(active) = segments.last().cloned() else {
         return Err(OpenError::TailMissing { dir: dir.to_owned(), end: 0, closed_at: 0 });
     };
     let end = last.next - 1;
-    let last_group = scans.iter().rev().find_map(|scan| scan.last_group).unwrap_or(0);
-    let mut cut = None;
-    if closed_at.is_some_and(|closed_at| closed_at > end) {
-        let closed_at = closed_at.unwrap_or_default();
-        return Err(tail::damage(&active, last).unwrap_or(OpenError::TailMissing {
-            dir: dir.to_owned(),
-            end,
-            closed_at,
-        }));
-    }
-    if closed_at != Some(end) {
+    if noted.and_then(|noted| noted.closed_at) != Some(end) {
         // Not closed: the last group may be torn, and what is intact of it may not be on the device yet.
-        let buffered = noted.is_some_and(|noted| noted.durability == Durability::Buffered);
-        cut = tail::cut(&active, last, last_group, buffered)?;
-        rewrite(&active, last).map_err(at("sync", &active.path))?;
+        if let Some(bytes) = torn {
+            cut = Some(tail::cut(&active, &last, bytes)?);
+        }
+        rewrite(&active, &last).map_err(at("sync", &active.path))?;
     }
     if let Some(cut) = &cut {
         tracing::warn!(file = %cut.file.display(), offset = cut.offset, bytes = cut.bytes, "cut a torn tail");
@@ -118,12 +109,91 @@ pub(crate) fn recover(dir: &Path, options: &JournalOptions, host: &Host) -> Resu
     let file = EpochFile { epoch, durability: options.durability, closed_at: None };
     file.write(disk, dir).map_err(at("write the epoch of", dir))?;
     let recovery = Recovery { epoch, epoch_change, end: Position(end), segments: segments.len(), cut };
-    let active_end = last.end;
-    Ok((lock, Recovered { recovery, segments, active, active_end, next_group: last_group.wrapping_add(1) }))
+    let next_group = last_group(&scans).wrapping_add(1);
+    Ok((lock, Recovered { recovery, segments, active, active_end: last.end, next_group }))
+}
+
+/// Takes the lock of a directory that is there.
+pub(crate) fn lock(disk: &dyn Disk, dir: &Path) -> Result<LockGuard, OpenError> {
+    disk.lock(&dir.join("lock")).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => OpenError::InUse { dir: dir.to_owned() },
+        _ => at("lock", dir)(error),
+    })
+}
+
+/// What is in a log's directory, verified; nothing is changed by looking.
+pub(crate) struct Found {
+    pub(crate) dir: PathBuf,
+    pub(crate) noted: Option<EpochFile>,
+    /// Up to the first one whose header is wrong.
+    pub(crate) segments: Vec<Arc<Segment>>,
+    pub(crate) scans: Vec<Scan>,
+    /// The first file whose header is wrong, and its flaw.
+    pub(crate) bad_header: Option<(PathBuf, &'static str)>,
+    /// All segments' files in order, with their first positions.
+    pub(crate) files: Vec<(u64, PathBuf)>,
+}
+
+impl Found {
+    pub(crate) fn examine(dir: &Path, options: &JournalOptions) -> Result<Self, OpenError> {
+        let disk = &*options.disk;
+        let noted = EpochFile::read(disk, dir).map_err(at("read the epoch of", dir))?;
+        let files = files(disk, dir, options)?;
+        let mut segments = Vec::with_capacity(files.len());
+        let mut bad_header = None;
+        for (first, path, archived) in &files {
+            match open_segment(disk, *first, path, *archived)? {
+                Ok(segment) => segments.push(Arc::new(segment)),
+                Err(what) => {
+                    bad_header = Some((path.clone(), what));
+                    break;
+                }
+            }
+        }
+        let scans = scan::all(&segments, options.workers)
+            .map_err(|(index, error)| at("read", segments.get(index).map_or(dir, |segment| &segment.path))(error))?;
+        let files = files.into_iter().map(|(first, path, _)| (first, path)).collect();
+        Ok(Self { dir: dir.to_owned(), noted, segments, scans, bad_header, files })
+    }
+
+    /// How many bytes of a torn tail are to be cut, if any; an error where the log may not be opened.
+    pub(crate) fn verdict(&self) -> Result<Option<u64>, OpenError> {
+        check_sequence(&self.segments, &self.scans)?;
+        if let Some((file, what)) = &self.bad_header {
+            return Err(OpenError::Corrupt { file: file.clone(), offset: 0, what });
+        }
+        let closed_at = self.noted.and_then(|noted| noted.closed_at);
+        let (Some(active), Some(last)) = (self.segments.last(), self.scans.last()) else {
+            return match closed_at {
+                Some(closed_at) if closed_at > 0 => {
+                    Err(OpenError::TailMissing { dir: self.dir.clone(), end: 0, closed_at })
+                }
+                _ => Ok(None),
+            };
+        };
+        let end = last.next - 1;
+        if let Some(closed_at) = closed_at.filter(|closed_at| *closed_at > end) {
+            let missing = OpenError::TailMissing { dir: self.dir.clone(), end, closed_at };
+            return Err(tail::damage(active, last).unwrap_or(missing));
+        }
+        if active.archived {
+            let what = "it is in the archive, and the segments after it are missing";
+            return Err(OpenError::Corrupt { file: active.path.clone(), offset: last.end, what });
+        }
+        if closed_at == Some(end) {
+            return Ok(None);
+        }
+        let buffered = self.noted.is_some_and(|noted| noted.durability == Durability::Buffered);
+        tail::torn(active, last, last_group(&self.scans), buffered)
+    }
+}
+
+fn last_group(scans: &[Scan]) -> u32 {
+    scans.iter().rev().find_map(|scan| scan.last_group).unwrap_or(0)
 }
 
 /// An error of the file system, with what was tried on what.
-fn at(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+pub(crate) fn at(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     move |source| OpenError::Io { operation, path: path.to_owned(), source }
 }
 
@@ -137,35 +207,51 @@ fn decide_epoch(noted: Option<EpochFile>, has_records: bool, host: &Host) -> (Lo
     }
 }
 
-/// All segments in order; removes prepared files that never became one.
-fn open_segments(disk: &dyn Disk, dir: &Path) -> Result<Vec<Arc<Segment>>, OpenError> {
-    let mut firsts = Vec::new();
+/// Removes prepared files that never became a segment, and others that were not finished.
+fn remove_unfinished(disk: &dyn Disk, dir: &Path) -> Result<(), OpenError> {
     for name in disk.list(dir).map_err(at("list", dir))? {
-        if name.starts_with("spare") || name == "epoch.new" {
+        if name.starts_with("spare") || name == "epoch.new" || name == "archive-at.new" {
             disk.remove(&dir.join(&name)).map_err(at("remove", &dir.join(&name)))?;
-        } else if let Some(first) = Segment::first_of(&name) {
-            firsts.push(first);
         }
     }
-    firsts.sort_unstable();
-    let mut segments = Vec::with_capacity(firsts.len());
-    for first in firsts {
-        let path = dir.join(Segment::name(first));
-        let file = disk.open(&path).map_err(at("open", &path))?;
-        let corrupt = |what| OpenError::Corrupt { file: path.clone(), offset: 0, what };
-        let header = match SegmentHeader::read(&*file).map_err(at("read", &path))? {
-            Ok(header) => header,
-            Err(HeaderFlaw::NotASegment) => return Err(corrupt("not a segment of a journal")),
-            Err(HeaderFlaw::Checksum) => return Err(corrupt("the header's checksum is wrong")),
-            Err(HeaderFlaw::Newer(found)) => return Err(OpenError::NewerFormat { file: path, found, known: FORMAT }),
-        };
-        if header.first != first {
-            return Err(corrupt("the header belongs to another file name"));
+    Ok(())
+}
+
+/// The segments' files, in order: first position, path, whether in the archive. One that is in both places is taken
+/// from the log's directory.
+fn files(disk: &dyn Disk, dir: &Path, options: &JournalOptions) -> Result<Vec<(u64, PathBuf, bool)>, OpenError> {
+    let names = disk.list(dir).map_err(at("list", dir))?;
+    let mut found: BTreeMap<u64, bool> = BTreeMap::new();
+    let archive = archive::place(disk, dir, options).map_err(at("find the archive of", dir))?;
+    found.extend(archive::list(disk, &archive).map_err(at("list", &archive))?.into_iter().map(|first| (first, true)));
+    found.extend(names.iter().filter_map(|name| Segment::first_of(name)).map(|first| (first, false)));
+    let path =
+        |first, archived| if archived { archive.join(Segment::name(first)) } else { dir.join(Segment::name(first)) };
+    Ok(found.into_iter().map(|(first, archived)| (first, path(first, archived), archived)).collect())
+}
+
+/// A segment, or what is wrong with its header.
+fn open_segment(
+    disk: &dyn Disk,
+    first: u64,
+    path: &Path,
+    archived: bool,
+) -> Result<Result<Segment, &'static str>, OpenError> {
+    let file = disk.open(path).map_err(at("open", path))?;
+    let header = match SegmentHeader::read(&*file).map_err(at("read", path))? {
+        Ok(header) => header,
+        Err(HeaderFlaw::NotASegment) => return Ok(Err("not a segment of a journal")),
+        Err(HeaderFlaw::Checksum) => return Ok(Err("the header's checksum is wrong")),
+        Err(HeaderFlaw::Newer(found)) => {
+            return Err(OpenError::NewerFormat { file: path.to_owned(), found, known: FORMAT });
         }
-        let capacity = file.length().map_err(at("measure", &path))?;
-        segments.push(Arc::new(Segment::new(path, file, header, capacity)));
+    };
+    if header.first != first {
+        return Ok(Err("the header belongs to another file name"));
     }
-    Ok(segments)
+    let length = file.length().map_err(at("measure", path))?;
+    let make = if archived { Segment::archived } else { Segment::new };
+    Ok(Ok(make(path.to_owned(), file, header, length)))
 }
 
 fn first_segment(dir: &Path, options: &JournalOptions, epoch: LogEpoch, host: &Host) -> Result<Segment, OpenError> {
@@ -198,7 +284,7 @@ fn check_sequence(segments: &[Arc<Segment>], scans: &[Scan]) -> Result<(), OpenE
     }
     let last = segments.first().filter(|first| first.header.first != 1);
     if let Some(first) = last {
-        let what = "segments before this one are missing";
+        let what = "segments before this one are missing, here and in the archive";
         return Err(OpenError::Corrupt { file: first.path.clone(), offset: 0, what });
     }
     Ok(())

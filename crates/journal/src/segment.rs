@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use madrigal_core::LogEpoch;
@@ -82,13 +83,31 @@ pub(crate) struct Segment {
     pub(crate) header: SegmentHeader,
     /// Where the preallocated file ends.
     pub(crate) capacity: u64,
+    /// Whether it is in the archive: never written again, and indexed when it is first read.
+    pub(crate) archived: bool,
     /// Sparse and ascending; complete for all durable frames.
     marks: RwLock<Vec<Mark>>,
+    indexed: AtomicBool,
 }
 
 impl Segment {
     pub(crate) fn new(path: PathBuf, file: Box<dyn DiskFile>, header: SegmentHeader, capacity: u64) -> Self {
-        Self { path, file, header, capacity, marks: RwLock::default() }
+        Self { path, file, header, capacity, archived: false, marks: RwLock::default(), indexed: AtomicBool::new(true) }
+    }
+
+    /// A segment of the archive, whose index is not known yet.
+    pub(crate) fn archived(path: PathBuf, file: Box<dyn DiskFile>, header: SegmentHeader, length: u64) -> Self {
+        let indexed = AtomicBool::new(false);
+        Self { archived: true, indexed, ..Self::new(path, file, header, length) }
+    }
+
+    /// Whether the marks are complete.
+    pub(crate) fn is_indexed(&self) -> bool {
+        self.indexed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_indexed(&self) {
+        self.indexed.store(true, Ordering::Release);
     }
 
     /// The name of the segment that begins with position `first`.
@@ -136,14 +155,18 @@ pub(crate) fn next_size(previous: u64, largest: u64, frame: u64) -> u64 {
 ///
 /// In steps with a sync each: one sync of the whole file would keep the device from the journal's own for too long.
 pub(crate) fn zero(file: &dyn DiskFile, capacity: u64) -> io::Result<()> {
+    zero_from(file, 0, capacity)
+}
+
+/// As [`zero`], from `at` on.
+pub(crate) fn zero_from(file: &dyn DiskFile, mut at: u64, capacity: u64) -> io::Result<()> {
     const STEP: u64 = 1 << 20;
     let zeros = vec![0; STEP as usize];
-    let mut at = 0;
     while at < capacity {
         let length = STEP.min(capacity - at);
         write_all_at(file, &zeros[..length as usize], at)?;
         at += length;
-        if at % (4 * STEP) == 0 || at == capacity {
+        if at.is_multiple_of(4 * STEP) || at == capacity {
             file.sync_data()?;
         }
     }

@@ -96,6 +96,8 @@ pub(crate) struct Shared {
     poison: OnceLock<String>,
     /// Ascending by first position; the last one is active. At least one.
     pub(crate) segments: RwLock<Vec<Arc<Segment>>>,
+    /// Held while segments are archived: one caller at a time.
+    pub(crate) archiving: Mutex<()>,
 }
 
 impl Shared {
@@ -137,6 +139,7 @@ impl Shared {
             end: watch::Sender::new(next - 1),
             poison: OnceLock::new(),
             segments: RwLock::new(segments),
+            archiving: Mutex::default(),
         }
     }
 

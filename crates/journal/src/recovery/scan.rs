@@ -1,11 +1,11 @@
 //! Reads a segment from its first frame to the last intact one.
 
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use crate::disk::read_up_to;
-use crate::error::OpenError;
 use crate::frame::{FrameHeader, HEADER_BYTES};
 use crate::options::Workers;
 use crate::segment::{FIRST_FRAME, Mark, Segment};
@@ -27,8 +27,9 @@ pub(crate) struct Scan {
     pub(crate) last_group_start: u64,
 }
 
-/// Scans all segments, several at a time, and fills their indexes.
-pub(crate) fn all(segments: &[Arc<Segment>], workers: Workers) -> Result<Vec<Scan>, OpenError> {
+/// Scans all segments but the archived ones, several at a time, and fills their indexes. An archived one was verified
+/// when it was archived, and is again when it is first read: it is taken to reach to its successor.
+pub(crate) fn all(segments: &[Arc<Segment>], workers: Workers) -> Result<Vec<Scan>, (usize, io::Error)> {
     let threads = match workers {
         Workers::Threads => thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(segments.len()),
         Workers::Tasks => 1,
@@ -38,7 +39,10 @@ pub(crate) fn all(segments: &[Arc<Segment>], workers: Workers) -> Result<Vec<Sca
         loop {
             let index = taken.fetch_add(1, Ordering::Relaxed);
             let Some(segment) = segments.get(index) else { return Ok(()) };
-            let scan = one(segment)?;
+            let scan = match segments.get(index + 1) {
+                Some(next) if segment.archived => Scan::trusted(segment, next),
+                _ => one(segment).map_err(|error| (index, error))?,
+            };
             scans.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(scan);
         }
     };
@@ -48,22 +52,25 @@ pub(crate) fn all(segments: &[Arc<Segment>], workers: Workers) -> Result<Vec<Sca
         helpers.into_iter().fold(own, |sofar, helper| sofar.and(helper.join().unwrap_or(Ok(()))))
     })?;
     let scans = scans.into_inner().unwrap_or_else(PoisonError::into_inner);
-    scans
-        .into_iter()
-        .zip(segments)
-        .map(|(scan, segment)| {
-            let what = "it could not be verified";
-            scan.ok_or_else(|| OpenError::Corrupt { file: segment.path.clone(), offset: 0, what })
-        })
-        .collect()
+    let verified = |(index, scan): (usize, Option<Scan>)| {
+        scan.ok_or_else(|| (index, io::Error::other("a thread that verified it panicked")))
+    };
+    scans.into_iter().enumerate().map(verified).collect()
 }
 
-fn one(segment: &Segment) -> Result<Scan, OpenError> {
+impl Scan {
+    fn trusted(segment: &Segment, next: &Segment) -> Self {
+        Self { end: segment.capacity, next: next.header.first, last_group: None, last_group_start: FIRST_FRAME }
+    }
+}
+
+/// Scans a segment and fills its index.
+pub(crate) fn one(segment: &Segment) -> io::Result<Scan> {
     let salt = segment.header.salt;
     let mut scan =
         Scan { end: FIRST_FRAME, next: segment.header.first, last_group: None, last_group_start: FIRST_FRAME };
     let mut marks = Vec::new();
-    let mut window = Window { bytes: Vec::new(), start: 0 };
+    let mut window = Window::default();
     while let Some(bytes) = window.get(segment, scan.end, HEADER_BYTES)? {
         let Some(header) = FrameHeader::decode(bytes, salt).filter(|header| header.first == scan.next) else { break };
         let Some(frame) = window.get(segment, scan.end, header.length)? else { break };
@@ -82,23 +89,26 @@ fn one(segment: &Segment) -> Result<Scan, OpenError> {
         }
     }
     segment.add_marks(marks);
+    segment.set_indexed();
     Ok(scan)
 }
 
-struct Window {
+/// The part of a segment that was read last.
+#[derive(Default)]
+pub(crate) struct Window {
     bytes: Vec<u8>,
     start: u64,
 }
 
 impl Window {
     /// `length` bytes at `offset`; `None` if the file ends before.
-    fn get(&mut self, segment: &Segment, offset: u64, length: usize) -> Result<Option<&[u8]>, OpenError> {
+    pub(crate) fn get(&mut self, segment: &Segment, offset: u64, length: usize) -> io::Result<Option<&[u8]>> {
         let from = offset.saturating_sub(self.start) as usize;
         let held = offset >= self.start && from + length <= self.bytes.len();
         if !held {
             let left = usize::try_from(segment.capacity.saturating_sub(offset)).unwrap_or(WINDOW);
             self.bytes.resize(WINDOW.min(left).max(length), 0);
-            let read = read_up_to(&*segment.file, &mut self.bytes, offset).map_err(super::at("read", &segment.path))?;
+            let read = read_up_to(&*segment.file, &mut self.bytes, offset)?;
             self.bytes.truncate(read);
             self.start = offset;
         }

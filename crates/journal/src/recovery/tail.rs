@@ -11,23 +11,25 @@ use super::{Cut, at};
 /// A device writes a sector as a whole or not at all.
 const SECTOR: u64 = 512;
 
-/// Cuts what follows the last intact frame, if that is a torn group; `None` if there is nothing.
+/// How many bytes follow the last intact frame, if that is a torn group; `None` if there is nothing.
 ///
 /// `lenient` after an unclean stop of a buffered log: several groups were on their way then, in any order.
-pub(crate) fn cut(active: &Segment, scan: &Scan, last_group: u32, lenient: bool) -> Result<Option<Cut>, OpenError> {
+pub(crate) fn torn(active: &Segment, scan: &Scan, last_group: u32, lenient: bool) -> Result<Option<u64>, OpenError> {
     let rest = rest(active, scan.end)?;
     let Some(last_byte) = rest.iter().rposition(|byte| *byte != 0) else { return Ok(None) };
-    if !lenient {
-        let flaw = flaw(active, scan, last_group, &rest, last_byte);
-        if let Some(what) = flaw {
-            return Err(OpenError::Corrupt { file: active.path.clone(), offset: scan.end, what });
-        }
+    if !lenient && let Some(what) = flaw(active, scan, last_group, &rest, last_byte) {
+        return Err(OpenError::Corrupt { file: active.path.clone(), offset: scan.end, what });
     }
-    let zeros = vec![0; last_byte + 1];
+    Ok(Some(last_byte as u64 + 1))
+}
+
+/// Cuts so many bytes after the last intact frame.
+pub(crate) fn cut(active: &Segment, scan: &Scan, bytes: u64) -> Result<Cut, OpenError> {
+    let zeros = vec![0; usize::try_from(bytes).unwrap_or_default()];
     write_all_at(&*active.file, &zeros, scan.end)
         .and_then(|()| active.file.sync_data())
         .map_err(at("cut the tail of", &active.path))?;
-    Ok(Some(Cut { file: active.path.clone(), offset: scan.end, bytes: last_byte as u64 + 1 }))
+    Ok(Cut { file: active.path.clone(), offset: scan.end, bytes })
 }
 
 /// The error for a log that was closed further on than its intact frames reach, if the file shows a damaged frame.
@@ -57,10 +59,9 @@ fn flaw(active: &Segment, scan: &Scan, last_group: u32, rest: &[u8], last_byte: 
     let later = rest.len().saturating_sub(HEADER_BYTES);
     for from in (ALIGN..later).step_by(ALIGN) {
         let Some(follower) = FrameHeader::decode(&rest[from..], salt) else { continue };
-        let intact =
-            rest.get(from + HEADER_BYTES..from + follower.length).is_some_and(|body| follower.matches(body, salt));
-        if intact && follower.first > scan.next && follower.group.wrapping_sub(torn_group).cast_signed() > 0 {
-            return Some("a record is damaged, and intact records that were written later follow it");
+        // Its header is enough: it was written after the sync of the groups before it, be its body damaged or not.
+        if follower.first > scan.next && follower.group.wrapping_sub(torn_group).cast_signed() > 0 {
+            return Some("a record is damaged, and records that were written later follow it");
         }
     }
     let length = header.map_or(HEADER_BYTES, |header| header.length);

@@ -151,6 +151,51 @@ async fn a_flipped_bit_in_what_was_written_is_damage_and_never_cut() {
 }
 
 #[tokio::test]
+async fn a_flipped_bit_in_a_segments_header_is_refused_with_the_file_and_never_cut() {
+    let crashed = Crashed::new().await;
+    for at in 0..64 {
+        let mut bytes = crashed.bytes.clone();
+        bytes[at] ^= 1 << (at % 8);
+        match crashed.open_with(&bytes) {
+            Err(OpenError::Corrupt { offset: 0, file, .. } | OpenError::NewerFormat { file, .. }) => {
+                assert!(file.ends_with("00000000000000000001.segment"));
+            }
+            other => panic!("{at}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn several_damaged_bytes_anywhere_are_never_read_as_records() {
+    let crashed = Crashed::new().await;
+    let whole = crashed.open_with(&crashed.bytes).unwrap();
+    let records = all(&whole.0);
+    let host = Host::seeded(5);
+    for round in 0..400 {
+        let mut bytes = crashed.bytes.clone();
+        let end = crashed.frames[4].end;
+        for _ in 0..=round % 7 {
+            let at = FIRST_FRAME + (host.random_u64() as usize) % (end - FIRST_FRAME);
+            let length = 1 + (host.random_u64() as usize) % 700;
+            let with = host.random_u64() as u8 | 1;
+            bytes[at..end.min(at + length)].fill(if round % 2 == 0 { 0 } else { with });
+        }
+        // Acknowledged is what the groups before the last one have. Only zeros everywhere look as if nothing had been
+        // written there.
+        match crashed.open_with(&bytes) {
+            Ok((journal, ..)) => {
+                let read = all(&journal);
+                assert_eq!(read, records[..read.len()], "round {round}");
+                let whole = read.len() as u64 >= crashed.frames[2].before;
+                assert!(whole || round % 2 == 0, "round {round}: {}", read.len());
+            }
+            Err(OpenError::Corrupt { .. }) => {}
+            Err(other) => panic!("round {round}: {other}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_lost_sector_before_the_last_group_is_damage() {
     let crashed = Crashed::new().await;
     let first = crashed.frames[0];

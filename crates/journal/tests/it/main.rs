@@ -3,12 +3,15 @@
 
 #[path = "../../examples/append_and_read.rs"]
 mod append_and_read;
+mod archive;
 mod crash;
 mod faults;
 mod faulty_disk;
+mod fixtures;
 mod kill;
 mod log;
 mod power;
+mod repair;
 
 #[test]
 fn the_example_runs() {
