@@ -40,6 +40,7 @@ for name in "${steps[@]}"; do
     api) cargo build --locked -p madrigal && scripts/schemathesis/run.sh ;;
     retail)
       data-migration/seeders/retail/run.sh test
+      data-migration/validators/retail/run.sh test
       # Searches over the 92,331 products against a plain scan of the file.
       [ -f target/retail/products.ndjson ] || data-migration/seeders/retail/run.sh
       MADRIGAL_REQUIRE_RETAIL=1 cargo test -p madrigal-catalog-service --locked --test it retail
