@@ -2,7 +2,8 @@
 //!
 //! * `engine`: one generation, step by step (`fold`, `lanes`, `cache`, `settle`: parked lanes); `pace`: how fast a candidate
 //!   is built; `follow`: until it is stopped;
-//! * `managed`: which generations there are; `compare`: whether two are equal; `verbs`: what an operator does with them.
+//! * `managed`: which generations there are; `compare`: whether two are equal; `verbs`: what an operator does with them;
+//!   `operator`: under which names.
 
 mod cache;
 mod compare;
@@ -11,6 +12,7 @@ mod fold;
 mod follow;
 mod lanes;
 mod managed;
+mod operator;
 mod pace;
 mod settle;
 mod verbs;
@@ -142,7 +144,7 @@ impl<P: Projection> ProjectionRunner<P> {
 
     /// The operator's handle on all generations.
     pub fn managed(&self) -> DynManaged {
-        Arc::clone(&self.managed) as DynManaged
+        Arc::new(operator::Operator(Arc::clone(&self.managed)))
     }
 
     /// Follows the log until `stop`, builds candidates and removes what was dropped. Faults are retried for ever, with

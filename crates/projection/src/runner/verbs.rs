@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use async_trait::async_trait;
 use madrigal_core::{Fault, FaultRetry, Position};
 
 use super::compare::compare;
@@ -11,11 +10,8 @@ use super::engine::{Engine, Loaded};
 use super::managed::{Active, Managed};
 use super::pace::CAUGHT_UP;
 use crate::generations::Generations;
-use crate::managed::{
-    Accepted, CandidateState, CandidateStatus, Comparison, ManagedProjection, OperateError, ParkedIn, PreviousStatus,
-    ProjectionLag, ProjectionStatus, Refusal, ServingState, WhyStalled,
-};
-use crate::parking::{LaneReport, ParkedFilter, ParkingError, checked_reason};
+use crate::managed::{CandidateState, CandidateStatus, Comparison, OperateError, Refusal};
+use crate::parking::{LaneReport, ParkedFilter, ParkingError};
 use crate::progress::{RunError, Status};
 use crate::projection::Projection;
 
@@ -41,12 +37,12 @@ impl<P: Projection> Managed<P> {
             Err(OperateError::Refused(Refusal::NotCompared)) => {}
             other => return other,
         }
-        self.compare().await?;
+        self.compared().await?;
         self.change_over(|generations| generations.switched(false, now())).await
     }
 
     /// Makes the change `how` says while what serves stands, with the candidate as far as it is.
-    async fn change_over(
+    pub(super) async fn change_over(
         &self,
         how: impl Fn(&Generations) -> Result<Generations, Refusal> + Send,
     ) -> Result<(), OperateError> {
@@ -86,7 +82,8 @@ impl<P: Projection> Managed<P> {
         Ok((held, candidate.loaded.lock().await))
     }
 
-    async fn compared(&self) -> Result<Comparison, OperateError> {
+    /// Compares both as of one position, and keeps the outcome.
+    pub(super) async fn compared(&self) -> Result<Comparison, OperateError> {
         let Ok(_turn) = self.comparing.try_lock() else { return Err(Refusal::Busy.into()) };
         let Active { serving, candidate, .. } = self.active().await?;
         let candidate = candidate.ok_or(Refusal::NoCandidate)?;
@@ -113,20 +110,18 @@ impl<P: Projection> Managed<P> {
         Ok(comparison)
     }
 
-    async fn change(
+    /// Makes the change `how` says.
+    pub(super) async fn change(
         &self,
         how: impl FnOnce(&Generations) -> Result<Generations, Refusal> + Send,
-    ) -> Result<ProjectionStatus, OperateError> {
-        {
-            let mut registry = self.registry.lock().await;
-            let known = self.known(&mut registry).await?;
-            self.arrange(&mut registry, how(&known)?).await?;
-        }
-        Ok(self.status().await?)
+    ) -> Result<(), OperateError> {
+        let mut registry = self.registry.lock().await;
+        let known = self.known(&mut registry).await?;
+        Ok(self.arrange(&mut registry, how(&known)?).await?)
     }
 
     /// Works on a lane in every generation; a comparison does not count any more.
-    async fn settle(&self, key: &str, skip: Option<String>) -> Result<LaneReport, OperateError> {
+    pub(super) async fn settle(&self, key: &str, skip: Option<String>) -> Result<LaneReport, OperateError> {
         let lane = match key.split_once('/') {
             Some(("key" | "stream", _)) => key.to_owned(),
             _ => format!("key/{key}"),
@@ -251,139 +246,10 @@ fn not_open() -> Fault {
     Fault::not_applied("projection", "operate", "the generations are not known yet")
 }
 
-#[async_trait]
-impl<P: Projection> ManagedProjection for Managed<P> {
-    fn name(&self) -> &str {
-        Self::name(self)
-    }
-
-    async fn status(&self) -> Result<ProjectionStatus, Fault> {
-        let Active { serving, candidate, generations } = self.active().await?;
-        let lag = serving.lag().await?;
-        let stalled = serving.progress.borrow().status.trouble().is_some();
-        let state = match lag.parked_lanes {
-            _ if stalled => ServingState::Stalled,
-            0 => ServingState::Serving,
-            _ => ServingState::Parked,
-        };
-        let end = self.parts.log.end();
-        Ok(ProjectionStatus {
-            name: self.name().to_owned(),
-            service: self.parts.options.service.to_owned(),
-            version: generations.serving.version,
-            generation: generations.serving.number,
-            state,
-            lag: ProjectionLag { events: lag.events, seconds: lag.seconds, stalled_since: lag.stalled_since },
-            parked_keys: lag.parked_lanes,
-            candidate: candidate.and_then(|candidate| candidate.shown(&generations, end)),
-            previous: generations
-                .previous
-                .as_ref()
-                .map(|previous| PreviousStatus { generation: previous.number, since: previous.since }),
-        })
-    }
-
-    async fn rebuild(&self) -> Result<ProjectionStatus, OperateError> {
-        let version = self.parts.projection.version();
-        self.change(|generations| generations.begun(version, false, self.parts.host.now())).await
-    }
-
-    async fn compare(&self) -> Result<Comparison, OperateError> {
-        self.compared().await
-    }
-
-    async fn switch(&self, accept: Option<Accepted>) -> Result<ProjectionStatus, OperateError> {
-        let reason = accept.map(|accepted| checked_reason(&accepted.reason)).transpose()?;
-        let accepted = reason.is_some();
-        self.change_over(|generations| generations.switched(accepted, self.parts.host.now())).await?;
-        if let Some(reason) = reason {
-            tracing::warn!(view = self.name(), reason, "differences were accepted");
-        }
-        Ok(self.status().await?)
-    }
-
-    async fn discard(&self) -> Result<ProjectionStatus, OperateError> {
-        self.change(Generations::discarded).await
-    }
-
-    async fn confirm(&self) -> Result<ProjectionStatus, OperateError> {
-        self.change(Generations::confirmed).await
-    }
-
-    async fn parked(&self, filter: ParkedFilter) -> Result<Vec<ParkedIn>, Fault> {
-        let Active { serving, candidate, .. } = self.active().await?;
-        let mut all = Vec::new();
-        for engine in [Some(serving), candidate].into_iter().flatten() {
-            if engine.unreadable.get().is_some() {
-                continue;
-            }
-            engine.prepared().await?;
-            let generation = engine.view.generation();
-            let parked = self.parts.views.parked(&engine.view, filter.clone()).await?;
-            all.extend(parked.into_iter().map(|event| ParkedIn { generation, event }));
-        }
-        all.sort_by_key(|parked| (parked.event.position, parked.generation));
-        all.truncate(filter.bounded_limit());
-        Ok(all)
-    }
-
-    async fn retry(&self, key: &str) -> Result<LaneReport, OperateError> {
-        self.settle(key, None).await
-    }
-
-    async fn skip(&self, key: &str, reason: &str) -> Result<LaneReport, OperateError> {
-        let reason = checked_reason(reason)?;
-        tracing::warn!(view = self.name(), key, reason, "a parked event is skipped");
-        self.settle(key, Some(reason)).await
-    }
-
-    async fn why_stalled(&self) -> Result<WhyStalled, Fault> {
-        let Active { serving, candidate, generations } = self.active().await?;
-        let why = |cause: &str, detail: Option<String>, since, help: Option<String>| WhyStalled {
-            name: self.name().to_owned(),
-            cause: cause.to_owned(),
-            detail,
-            since,
-            help,
-        };
-        let (status, word, lanes) = {
-            let progress = serving.progress.borrow();
-            (progress.status.clone(), progress.word, progress.lanes.len())
-        };
-        if let Some((detail, since)) = status.trouble() {
-            let help = help(word, generations.candidate.is_some());
-            return Ok(why(word, Some(detail.to_owned()), Some(since), Some(help.to_owned())));
-        }
-        if lanes > 0 {
-            let first = self
-                .parts
-                .views
-                .parked(&serving.view, ParkedFilter { waiting_only: true, limit: 1, ..ParkedFilter::default() });
-            let first = first.await?.into_iter().next();
-            let detail =
-                first.as_ref().map(|first| format!("{lanes} keys; the first is {}: {}", first.lane, first.cause));
-            return Ok(why(
-                "parked-keys",
-                detail,
-                first.map(|first| first.first_at),
-                Some(help("parked-keys", false).to_owned()),
-            ));
-        }
-        let candidate_status = candidate.map(|candidate| candidate.progress.borrow().clone());
-        if let Some(progress) = candidate_status
-            && let Some((detail, since)) = progress.status.trouble()
-        {
-            let detail = format!("the candidate: {detail}");
-            return Ok(why("candidate", Some(detail), Some(since), Some(help(progress.word, true).to_owned())));
-        }
-        Ok(why("nothing", None, None, None))
-    }
-}
-
 impl<P: Projection> Engine<P> {
     /// A candidate as it is shown.
     #[expect(clippy::cast_precision_loss, reason = "an estimate; nobody tells 2^53 events from one more")]
-    fn shown(self: Arc<Self>, generations: &Generations, end: Position) -> Option<CandidateStatus> {
+    pub(super) fn shown(self: Arc<Self>, generations: &Generations, end: Position) -> Option<CandidateStatus> {
         let candidate = generations.candidate.as_ref()?;
         let progress = self.progress.borrow().clone();
         let position = progress.checkpoint.map_or(Position::START, |at| at.position);
@@ -410,7 +276,7 @@ impl<P: Projection> Engine<P> {
 }
 
 /// What an operator can do about it.
-fn help(word: &str, candidate: bool) -> &'static str {
+pub(super) fn help(word: &str, candidate: bool) -> &'static str {
     match (word, candidate) {
         ("parked-keys" | "too-many-parked", _) => {
             "See `madrigal projections parked`; mend the cause and `retry` the keys, or `skip` an event with a reason."
