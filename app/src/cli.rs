@@ -158,6 +158,11 @@ pub enum OrderCommand {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         limit: u32,
     },
+    /// Tells what every service did about an order, in the order of time.
+    Story {
+        /// The order, or a saga of it.
+        order: String,
+    },
     /// Shows an order.
     Show {
         /// The order.
@@ -206,6 +211,23 @@ pub enum EventsCommand {
         /// At most so many.
         #[arg(long, default_value_t = 100)]
         limit: u64,
+    },
+    /// Appends a note to order-service's log, in a stream `note-…` that no service reads. Cannot be taken back.
+    Append {
+        /// The stream: `note-` and what it is about, as in `note-incident-17`.
+        stream: String,
+        /// What it says, as a JSON object.
+        #[arg(long, value_name = "OBJECT")]
+        json: String,
+        /// `Note` and letters and digits.
+        #[arg(long = "type", default_value = "NoteTaken", value_name = "TYPE")]
+        event_type: String,
+        /// Makes a repetition of this command the same note; made up if it is not given.
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
+        /// The stream's name again: what is appended stays for ever.
+        #[arg(long, value_name = "STREAM")]
+        confirm: String,
     },
     /// Follows a service's log until interrupted.
     Tail {

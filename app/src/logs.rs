@@ -1,4 +1,7 @@
-//! Event logs for operators: `GET /v1/logs/{log}/events`.
+//! Event logs for operators: `GET /v1/logs/{log}/events`, and notes beside them: `POST /v1/logs/{log}/events`.
+
+mod notes;
+mod search;
 
 use std::time::Duration;
 
@@ -13,14 +16,18 @@ use madrigal_http::{Caller, FieldError, Query};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
+/// The service in whose log notes are kept: its views pass over streams that are not theirs.
+pub const NOTES: &str = "order-service";
+
 /// The route over the log of a service; operators and services only.
 pub fn router(service: &'static str, store: DynEventStore) -> Router {
-    Router::new().route(&format!("/v1/logs/{service}/events"), get(read_events)).with_state(store)
+    let methods = if service == NOTES { get(read_events).post(notes::append_note) } else { get(read_events) };
+    Router::new().route(&format!("/v1/logs/{service}/events"), methods).with_state(store)
 }
 
 /// The description of these routes.
 #[derive(Debug, OpenApi)]
-#[openapi(paths(read_events), tags((name = "logs", description = "Event logs, for operators")))]
+#[openapi(paths(read_events, notes::append_note), tags((name = "logs", description = "Event logs, for operators")))]
 pub struct LogsApi;
 
 /// The longest that a reader may wait for events: shorter than what proxies and clients put up with.
@@ -36,6 +43,10 @@ struct EventsQuery {
     /// Only this stream, as in `order-0198…`.
     #[param(pattern = "^[a-z]+-[!-~]+$", max_length = 128)]
     stream: Option<String>,
+    /// Only events of this correlation. Looks at 100,000 events at most: those after `after`, or the last ones where it is
+    /// not given.
+    #[param(min_length = 1, max_length = 128)]
+    correlation: Option<String>,
     /// 1 to 1000; 200 unless stated.
     #[param(minimum = 1, maximum = 1_000)]
     limit: Option<u32>,
@@ -57,6 +68,12 @@ struct Events {
     end: u64,
     /// The log's epoch: positions of another one must not be compared.
     epoch: String,
+    /// How many events the stream has; only with `stream`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_version: Option<u64>,
+    /// The events after this position were looked at; only with `correlation`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    looked_from: Option<u64>,
 }
 
 /// Reads a service's log, or one stream of it. Operators only.
@@ -75,6 +92,12 @@ async fn read_events(
     caller.require_operator_or_service()?;
     let limit = page_limit(query.limit, 200, 1_000)?;
     let after = query.after.unwrap_or(0);
+    if query.stream.is_some() && query.correlation.is_some() {
+        return Err(wrong("/correlation", &"cannot be asked for together with stream"));
+    }
+    if let Some(correlation) = &query.correlation {
+        return search::by_correlation(&store, correlation, query.after, limit).await.map(Json);
+    }
     if let Some(stream) = &query.stream {
         return stream_events(&store, stream, after, limit).await;
     }
@@ -94,6 +117,8 @@ async fn read_events(
             after: read.scanned_through.0,
             end: read.end.0,
             epoch: store.epoch().to_string(),
+            stream_version: None,
+            looked_from: None,
         })),
         Err(error @ (ReadError::BeyondEnd { .. } | ReadError::OtherEpoch { .. })) => Err(wrong("/after", &error)),
         Err(ReadError::Fault(fault)) => Err(problem::from_fault(&fault)),
@@ -106,7 +131,8 @@ async fn stream_events(store: &DynEventStore, stream: &str, after: u64, limit: u
     let slice = store.read_stream(&stream, read).await.map_err(|fault| problem::from_fault(&fault))?;
     let after = slice.events.last().map_or(after, |last| last.version().0);
     let (end, epoch) = (store.end().0, store.epoch().to_string());
-    Ok(Json(Events { items: slice.events, after, end, epoch }))
+    let stream_version = Some(slice.version.0);
+    Ok(Json(Events { items: slice.events, after, end, epoch, stream_version, looked_from: None }))
 }
 
 fn wrong(pointer: &str, detail: &impl ToString) -> madrigal_http::Problem {

@@ -22,6 +22,7 @@ pub const EXAMPLES: &[(&str, &[&str])] = &[
     ),
     ("order list", &["madrigal order list", "madrigal order list --user 1 --status shipped --output ndjson"]),
     ("order show", &["madrigal order show 01a20534-22c5-7001-bb8f-b4b0e4af2b38"]),
+    ("order story", &["madrigal order story 01a20534-22c5-7001-bb8f-b4b0e4af2b38 --output json"]),
     ("order cancel", &["madrigal order cancel 01a20534-22c5-7001-bb8f-b4b0e4af2b38 --reason \"ordered twice\""]),
     (
         "order ship",
@@ -34,6 +35,12 @@ pub const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "madrigal events read --log catalog --after 100 --limit 20",
             "madrigal events read --stream order-01a20534-22c5-7001-bb8f-b4b0e4af2b38 --output json",
+        ],
+    ),
+    (
+        "events append",
+        &[
+            "madrigal events append note-incident-17 --json '{\"text\":\"restarted the printer\"}' --confirm note-incident-17",
         ],
     ),
     ("events tail", &["madrigal events tail", "madrigal events tail --log payment --after 0 --output ndjson"]),

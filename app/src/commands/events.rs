@@ -1,6 +1,8 @@
 //! `madrigal events …`.
 
-use serde_json::Value;
+use anyhow::Context;
+use reqwest::Method;
+use serde_json::{Map, Value, json};
 
 use crate::cli::EventsCommand;
 use crate::client::Shop;
@@ -32,6 +34,11 @@ pub(super) async fn run(shop: &Shop, format: Format, command: EventsCommand) -> 
             output::items(format, &events, COLUMNS)?;
             Ok(())
         }
+        EventsCommand::Append { stream, json, event_type, key, confirm } => {
+            let note = Note { stream, json, event_type, key, confirm };
+            output::document(format, &append(shop, note).await?)?;
+            Ok(())
+        }
         EventsCommand::Tail { log, after } => {
             let log = log_of(&log)?;
             let mut after = match after {
@@ -50,6 +57,46 @@ pub(super) async fn run(shop: &Shop, format: Format, command: EventsCommand) -> 
             }
         }
     }
+}
+
+/// What `events append` was told.
+struct Note {
+    stream: String,
+    json: String,
+    event_type: String,
+    key: Option<String>,
+    confirm: String,
+}
+
+/// Appends a note; a stream of a service's own is refused before anything is sent, and by the shop again.
+async fn append(shop: &Shop, note: Note) -> anyhow::Result<Value> {
+    let Note { stream, json: data, event_type, key, confirm } = note;
+    if confirm != stream {
+        return Err(Ended::Refused(format!(
+            "--confirm {confirm:?} is not the stream {stream:?}: nothing was appended"
+        ))
+        .into());
+    }
+    if !stream.starts_with("note-") {
+        let text = format!(
+            "{stream:?} is not a stream for notes (note-…): services fold their state from their own streams, and an event \
+             from outside could break that for ever"
+        );
+        return Err(Ended::Refused(text).into());
+    }
+    let data: Map<String, Value> =
+        serde_json::from_str(&data).map_err(|error| Ended::Usage(format!("--json is no JSON object: {error}")))?;
+    let key = key.unwrap_or_else(|| madrigal_core::Host::system().uuid_v7().to_string());
+    let body = json!({ "stream": stream, "eventType": event_type, "eventData": data });
+    let request =
+        shop.request(Method::POST, "/v1/logs/order-service/events").header("Idempotency-Key", &key).json(&body);
+    let answer = shop.send(request).await.with_context(|| {
+        format!("it is not known whether the note was appended: say the same again with --key {key}")
+    })?;
+    if answer.body["code"] == "reserved-stream" {
+        return Err(Ended::Refused(answer.problem()).into());
+    }
+    answer.ok()
 }
 
 /// `order` or `order-service`: the service whose log it is.

@@ -23,6 +23,7 @@ pub(super) async fn run(shop: &Shop, format: Format, command: OrderCommand) -> a
         }
         OrderCommand::List { user, status, limit } => return list(shop, format, user, status, limit as usize).await,
         OrderCommand::Deliver { order } => shop.post(&path(&order, "/deliver")?, &json!({})).await?.ok()?,
+        OrderCommand::Story { order } => return story(shop, format, &order).await,
         OrderCommand::Show { order } => shop.get(&path(&order, "")?).await?,
         OrderCommand::Cancel { order, reason } => {
             shop.post(&path(&order, "/cancel")?, &json!({ "reason": reason })).await?.ok()?
@@ -33,6 +34,23 @@ pub(super) async fn run(shop: &Shop, format: Format, command: OrderCommand) -> a
         }
     };
     output::document(format, &order)?;
+    Ok(())
+}
+
+/// The story: its timeline as a table or lines, or the whole of it as a document. What is missing is said either way.
+async fn story(shop: &Shop, format: Format, order: &str) -> anyhow::Result<()> {
+    let story = shop.get(&path(order, "/story")?).await?;
+    for missing in story["missing"].as_array().into_iter().flatten() {
+        let part = |key: &str| missing[key].as_str().unwrap_or_default();
+        output::message(&format!("{} is not told: {}", part("part"), part("detail")));
+    }
+    match format {
+        Format::Json => output::document(format, &story)?,
+        _ => {
+            let moments = story["timeline"].as_array().map(Vec::as_slice).unwrap_or_default();
+            output::items(format, moments, &["at", "voice", "kind", "text"])?;
+        }
+    }
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Components, Info, OpenApi as Description, Server};
 use utoipa::{OpenApi, PartialSchema, ToSchema};
 
-use crate::logs::LogsApi;
+use crate::logs::{self, LogsApi};
 
 mod complete;
 
@@ -32,7 +32,7 @@ pub fn openapi() -> serde_json::Value {
         NotificationService::openapi(),
         StoryApi::openapi(),
         ProjectionsApi::openapi(),
-        logs(),
+        all_logs(),
     ] {
         all.merge(part);
     }
@@ -46,13 +46,15 @@ pub fn openapi() -> serde_json::Value {
 }
 
 /// The one description of logs, once per log.
-fn logs() -> Description {
+fn all_logs() -> Description {
     let mut described = LogsApi::openapi();
     let templates = std::mem::take(&mut described.paths.paths);
     for service in WITH_LOGS {
         for (path, mut item) in templates.clone() {
-            for operation in item.get.iter_mut() {
-                operation.operation_id = Some(format!("read_events_of_{}", service.replace('-', "_")));
+            item.post = item.post.filter(|_| service == logs::NOTES);
+            for (verb, operation) in [("read_events_of", &mut item.get), ("append_note_to", &mut item.post)] {
+                let Some(operation) = operation else { continue };
+                operation.operation_id = Some(format!("{verb}_{}", service.replace('-', "_")));
                 let parameters = operation.parameters.take().unwrap_or_default();
                 operation.parameters =
                     Some(parameters.into_iter().filter(|parameter| parameter.name != "log").collect());

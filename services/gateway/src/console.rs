@@ -40,6 +40,7 @@ mod sagas;
 pub(crate) mod session;
 mod shop;
 mod story;
+mod streams;
 pub(crate) mod topics;
 
 /// The style, in the order in which it overrules.
@@ -125,6 +126,7 @@ pub(crate) fn router(
         .merge(shop::router())
         .merge(orders::router())
         .merge(story::router())
+        .merge(streams::router())
         .merge(sagas::router())
         .merge(projections::router())
         .route("/console/live", get(live::stream));

@@ -11,6 +11,9 @@ use super::marks::{Tone, message};
 use super::visit::{Leaf, Paged, Visit, either};
 use super::words::segment;
 
+/// The categories of streams, as their names begin.
+const STREAMS: [&str; 8] = ["order", "saga", "product", "stock", "reservation", "payment", "mail", "note"];
+
 pub(super) fn router() -> Router<Console> {
     Router::new().route("/jump", get(async |visit: Visit| either(jump(&visit).await)))
 }
@@ -25,6 +28,8 @@ async fn jump(visit: &Visit) -> Paged {
     let places = [
         (format!("/v1/orders/{part}"), format!("/orders/{part}")),
         (format!("/v1/sagas/{part}"), format!("/sagas/{part}")),
+        // An order that is still being placed, or never came to be, has a story all the same.
+        (format!("/v1/orders/{part}/story"), format!("/orders/{part}")),
         (format!("/v1/products/{part}"), format!("/shop/products/{part}")),
         (format!("/v1/users/{part}"), format!("/orders?userId={part}")),
     ];
@@ -32,6 +37,12 @@ async fn jump(visit: &Visit) -> Paged {
         if visit.get(ask).send().await.is_ok() {
             return Ok(see_other(&to));
         }
+    }
+    if visit.is_operator() {
+        // A stream's name, else what may be a correlation: both are looked for among the events.
+        let stream = id.split_once('-').is_some_and(|(category, _)| STREAMS.contains(&category));
+        let what = if stream { "stream" } else { "correlation" };
+        return Ok(see_other(&format!("/streams?{what}={part}")));
     }
     Ok(unknown(visit, id))
 }

@@ -169,3 +169,49 @@ async fn a_draft_that_was_declined_first_tells_both_tries() {
     assert_eq!(earlier["state"], "compensated");
     assert!(kinds(&told).contains(&"PaymentDeclined") && kinds(&told).contains(&"PaymentSucceeded"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_is_appended_once_beside_a_services_own_events_and_never_among_them() {
+    let (shop, anna) = shop_and_customer(Wiring::direct()).await;
+    let path = "/v1/logs/order-service/events";
+    let append = async |shop: &Shop, key: &str, stream: &str, text: &str| {
+        let body = json!({ "stream": stream, "eventType": "NoteTaken", "eventData": { "text": text } });
+        shop.send(shop.request(Method::POST, path).json(&body).header("Idempotency-Key", key)).await.unwrap()
+    };
+    let first = append(&shop.shop, "a", "note-1", "so").await;
+    let again = append(&shop.shop, "a", "note-1", "so").await;
+    assert_eq!((first.status.as_u16(), again.status.as_u16()), (201, 201));
+    assert_eq!((&first.body["repeated"], &again.body["repeated"]), (&json!(false), &json!(true)));
+    assert_eq!((&first.body["eventId"], &first.body["version"]), (&again.body["eventId"], &json!(1)));
+    let other = append(&shop.shop, "a", "note-1", "else").await;
+    assert_eq!((other.status.as_u16(), &other.body["code"]), (422, &json!("idempotency-key-reused")));
+    for stream in ["order-1", "saga-1", "stock-lute", "notes-1"] {
+        let refused = append(&shop.shop, "b", stream, "so").await;
+        assert_eq!((refused.status.as_u16(), &refused.body["code"]), (409, &json!("reserved-stream")), "{stream}");
+    }
+    assert_eq!(append(&anna.shop, "c", "note-1", "so").await.status, 403);
+    // Views and sagas pass over it.
+    anna.must_place(&[("lute", 1)]).await.unwrap();
+    madrigal_invariants::check_at_rest(&shop.shop).await.unwrap();
+    let noted = shop.shop.get(&format!("{path}?stream=note-1")).await.unwrap();
+    assert_eq!((&noted["streamVersion"], noted["items"].as_array().unwrap().len()), (&json!(1), 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_imported_order_has_a_story_of_its_own_part_only() {
+    let (shop, anna) = shop_and_customer(Wiring::direct()).await;
+    let line = json!({
+        "userId": anna.id, "importKey": "basket-1", "createdAt": "2024-05-01T10:00:00Z", "currency": "USD",
+        "items": [{ "productId": "gone", "quantity": 3, "lineTotal": 500, "name": "Gone" }],
+    });
+    let import = shop.shop.request(Method::POST, "/v1/orders/import").header("content-type", "application/x-ndjson");
+    let answer = import.body(format!("{line}\n")).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let text = answer.text().await.unwrap();
+    let told: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    let id = told["orderId"].as_str().unwrap_or_else(|| panic!("{text}"));
+    let told = story(&shop.shop, id).await;
+    assert_eq!(kinds(&told), ["OrderImported"]);
+    assert_eq!((&told["saga"], &told["payment"], &told["stock"]), (&Value::Null, &Value::Null, &json!([])));
+    assert_eq!((&told["missing"], &told["order"]["currentStatus"]), (&json!([]), &json!("delivered")));
+}

@@ -26,9 +26,9 @@ pub(super) struct Reading {
     /// `/health`.
     pub(super) health: Option<Value>,
     /// By service: the last position of its log.
-    ends: BTreeMap<&'static str, u64>,
-    orders: u64,
-    within: Vec<(f64, u64)>,
+    pub(super) ends: BTreeMap<&'static str, u64>,
+    pub(super) orders: u64,
+    pub(super) within: Vec<(f64, u64)>,
     /// Sagas that have not ended, by state.
     pub(super) sagas: Option<Vec<Group>>,
     /// All projections.

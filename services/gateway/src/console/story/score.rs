@@ -75,28 +75,35 @@ fn lane(moments: &[Moment], voice: &str, stretches: &[Stretch]) -> Markup {
                 svg x=(percent(left)) y="21" overflow="visible" { use href={ "#n-" (voice) } x="-7" width="14" height="14" {} }
             }
             @let word = word(moment);
-            @if takes(&mut free, left, &word) { text x=(percent(left)) y="13" { (word) } }
+            @match room(&mut free, left, &word) {
+                Some(anchor) => text x=(percent(left)) y="13" text-anchor=(anchor) { (word) },
+                None => {},
+            }
         }
     }
 }
 
-/// Whether there is room for the word; takes it.
-fn takes(free: &mut f64, left: f64, word: &str) -> bool {
+/// Where the word goes from its mark, to the right or else to the left, where there is room for it; takes the room.
+fn room(free: &mut f64, left: f64, word: &str) -> Option<&'static str> {
     #[expect(clippy::cast_precision_loss, reason = "a width on the screen")]
-    let right = left + (word.chars().count() as f64 + 2.0) * LETTER;
-    let fits = left >= *free && right <= 104.0;
-    if fits {
-        *free = right;
-    }
-    fits
+    let width = (word.chars().count() as f64 + 2.0) * LETTER;
+    let (anchor, until) = if left >= *free && left + width <= 100.0 {
+        ("start", left + width)
+    } else if left - width >= *free {
+        ("end", left + LETTER)
+    } else {
+        return None;
+    };
+    *free = until;
+    Some(anchor)
 }
 
 fn look(moment: &Moment) -> &'static str {
     match moment.outcome.as_deref() {
         Some("failed" | "rejected") => "fail",
         Some("unknown" | "interrupted" | "running") => "unk",
-        _ if moment.kind == "undo" => "dur soft",
-        _ => "dur",
+        // Pale, so that the notes of what was recorded meanwhile stand out on it.
+        _ => "dur soft",
     }
 }
 
