@@ -49,7 +49,7 @@ pub(super) fn of_reload(error: &ReloadError) -> Problem {
                 pointer: format!("/lines/{}", bad.line),
                 detail: bad.problem.clone(),
             });
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-synonyms", "The synonyms are not understood")
+            Problem::new(StatusCode::CONFLICT, "bad-synonyms", "The synonyms are not understood")
                 .detail("The old synonyms stay in force. Lines are counted from 1; 0 is the file as a whole.")
                 .errors(errors.collect())
         }

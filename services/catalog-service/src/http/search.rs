@@ -65,8 +65,8 @@ pub(super) struct SearchQuery {
     /// In which order; the best matches first unless stated.
     #[param(inline)]
     sort: Option<SortName>,
-    /// What to count over everything that is found: `category`, `brand`, `tag`, `status`, `price`, `attr.NAME`, or `none`.
-    /// May be given several times; unless stated: category, brand, tag, status, price.
+    /// What to count over everything that is found: `category`, `brand`, `tag`, `status`, `price`, `attr.NAME`.
+    /// May be given several times; `none` adds nothing. Unless stated: category, brand, tag, status, price.
     #[param(
         max_items = 20,
         max_length = 105,
@@ -74,8 +74,8 @@ pub(super) struct SearchQuery {
         required = false
     )]
     facet: Vec<String>,
-    /// Where the ranges of the facet `price` begin: rising numbers, in minor units.
-    #[param(max_items = 20, minimum = 0, required = false)]
+    /// Where the ranges of the facet `price` begin, in minor units; 0 begins the first anyway.
+    #[param(max_items = 20, minimum = 1, required = false)]
     price_bound: Vec<i64>,
     /// The `next` of the page before, with the same search otherwise.
     #[param(max_length = 2048)]
@@ -173,7 +173,7 @@ struct HitCursor {
 /// after the last product of the page before, wherever that is by then. Facets count everything that is found, on every page.
 #[utoipa::path(get, path = "/v1/products/search", tag = "products",
     params(SearchQuery,
-        ("attr.NAME" = Option<String>, Query, description = "The value of the attribute NAME, with or without its unit (`500` or `500 g`), as it is. Any number of names; a name given twice must have both values.")),
+        ("attr.NAME" = Option<String>, Query, max_length = 500, description = "The value of the attribute NAME, with or without its unit (`500` or `500 g`), as it is. Any number of names; a name given twice must have both values.")),
     responses((status = 200, description = "Hits with highlights, and facets", body = Hits,
         headers(("Madrigal-Lag" = String))), Refusals))]
 pub(super) async fn search_products(
@@ -270,13 +270,16 @@ fn checked(query: SearchQuery, limit: usize) -> Answered<ProductSearch> {
             refuse(name, "must be at least 0".to_owned());
         }
     }
-    if query.price_bound.iter().any(|bound| *bound < 1) || query.price_bound.windows(2).any(|pair| pair[0] >= pair[1]) {
-        refuse("priceBound", "must rise, from at least 1".to_owned());
+    if query.price_bound.iter().any(|bound| *bound < 1) {
+        refuse("priceBound", "must be at least 1".to_owned());
     }
-    let bounds = if query.price_bound.is_empty() { PRICE_BOUNDS.to_vec() } else { query.price_bound };
+    let mut price_bound = query.price_bound;
+    price_bound.sort_unstable();
+    price_bound.dedup();
+    let bounds = if price_bound.is_empty() { PRICE_BOUNDS.to_vec() } else { price_bound };
     let facets = facets(&query.facet, &bounds);
     if facets.is_none() {
-        refuse("facet", "is category, brand, tag, status, price, attr.NAME, or none alone; each once".to_owned());
+        refuse("facet", "is category, brand, tag, status, price, attr.NAME, or none".to_owned());
     }
     if !errors.is_empty() {
         return Err(problem::invalid_query(errors));
@@ -319,16 +322,14 @@ fn facets(names: &[String], bounds: &[i64]) -> Option<Vec<ProductFacet>> {
     match names {
         [] => facets
             .extend(["category", "brand", "tag", "status", "price"].iter().filter_map(|name| known.get(name).cloned())),
-        [none] if none == "none" => {}
         names => {
-            for name in names {
+            for name in names.iter().filter(|name| *name != "none") {
                 let attribute = || name.strip_prefix(ATTRIBUTE).filter(|attribute| !attribute.is_empty());
                 let facet = known.get(name.as_str()).cloned();
                 let facet = facet.or_else(|| Some(ProductFacet::Attribute(attribute()?.to_owned())))?;
-                if facets.contains(&facet) {
-                    return None;
+                if !facets.contains(&facet) {
+                    facets.push(facet);
                 }
-                facets.push(facet);
             }
         }
     }
