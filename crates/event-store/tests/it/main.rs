@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod aggregates;
+mod disk;
 mod index;
 #[path = "../../examples/orders.rs"]
 mod orders;
