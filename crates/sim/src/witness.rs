@@ -1,14 +1,16 @@
 //! A witness of what stores acknowledged: it must be there for ever, whatever dies.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use madrigal_core::{EventId, Fault, LogEpoch, LogName, Position, StreamName, StreamVersion};
+use madrigal_core::{EventId, Fault, LogEpoch, LogName, Position, StreamName, StreamVersion, tasks};
 use madrigal_event_store::{
     AppendError, Appended, DynEventStore, EventStore, LogRead, ReadError, StreamAppend, StreamRead, StreamSlice,
     WaitError,
 };
+use tokio::sync::Notify;
 
 use crate::trace::Trace;
 
@@ -39,8 +41,17 @@ impl Witness {
     }
 
     /// The store, watched.
+    ///
+    /// Those who wait for it, or for an append of the same events, wake in the order in which they came: the store's own
+    /// waits may wake them in any order, which a seed cannot decide.
     pub fn watch(&self, store: DynEventStore) -> DynEventStore {
-        Arc::new(Watched { store, witness: self.clone() })
+        Arc::new(Watched {
+            store,
+            witness: self.clone(),
+            grown: Notify::new(),
+            under_way: Mutex::default(),
+            landed: Notify::new(),
+        })
     }
 
     /// Everything that was acknowledged, in order.
@@ -67,6 +78,45 @@ impl Witness {
 struct Watched {
     store: DynEventStore,
     witness: Witness,
+    /// Rung when an append returned.
+    grown: Notify,
+    under_way: Mutex<BTreeSet<EventId>>,
+    landed: Notify,
+}
+
+/// How often a wait looks by itself: appends whose caller died ring for nobody.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Events on their way into the store.
+struct UnderWay<'a> {
+    watched: &'a Watched,
+    ids: Vec<EventId>,
+}
+
+impl Watched {
+    /// Waits until no other append of any of these events is under way.
+    async fn enter(&self, ids: Vec<EventId>) -> UnderWay<'_> {
+        loop {
+            let landed = self.landed.notified();
+            {
+                let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+                if ids.iter().all(|id| !under_way.contains(id)) {
+                    under_way.extend(ids.iter().copied());
+                    return UnderWay { watched: self, ids };
+                }
+            }
+            landed.await;
+        }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut under_way = self.watched.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.retain(|id| !self.ids.contains(id));
+        drop(under_way);
+        self.watched.landed.notify_waiters();
+    }
 }
 
 #[async_trait]
@@ -93,7 +143,10 @@ impl EventStore for Watched {
                 (append.stream.clone(), ids, kinds.join(" "))
             })
             .collect();
+        let under_way = self.enter(told.iter().flat_map(|(_, ids, _)| ids.iter().copied()).collect()).await;
         let result = self.store.append_many(appends).await;
+        drop(under_way);
+        self.grown.notify_waiters();
         match &result {
             Ok(appended) => {
                 for ((stream, ids, kinds), appended) in told.iter().zip(appended) {
@@ -118,6 +171,18 @@ impl EventStore for Watched {
     }
 
     async fn wait_beyond(&self, position: Position, limit: Duration) -> Result<Position, WaitError> {
-        self.store.wait_beyond(position, limit).await
+        let until = tasks::instant() + limit;
+        loop {
+            let grown = self.grown.notified();
+            match self.store.wait_beyond(position, Duration::ZERO).await {
+                Err(WaitError::TimedOut { .. }) => {}
+                other => return other,
+            }
+            let left = until.saturating_duration_since(tasks::instant());
+            if left.is_zero() {
+                return Err(WaitError::TimedOut { end: self.store.end() });
+            }
+            let _ = tasks::within(left.min(LOOK_AGAIN), grown).await;
+        }
     }
 }

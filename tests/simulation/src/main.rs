@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a command line tool")]
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
@@ -29,6 +30,9 @@ struct Arguments {
     /// Runs every mutant.
     #[arg(long, conflicts_with = "mutant")]
     mutants: bool,
+    /// Runs every seed twice and compares the traces as well.
+    #[arg(long)]
+    twice: bool,
     /// How many threads run seeds; by default one for each core.
     #[arg(long)]
     threads: Option<usize>,
@@ -50,9 +54,14 @@ fn main() -> std::io::Result<ExitCode> {
     }
     println!("seeds {from} to {}", from + arguments.seeds.saturating_sub(1));
     let begun = tasks::instant();
+    let differing = AtomicUsize::new(0);
     let failed = seeds::run_all(&range, arguments.threads, |done: usize, outcome: &Outcome| {
         for violation in &outcome.violations {
             println!("seed {}: {violation}", outcome.seed);
+        }
+        if arguments.twice && run(outcome.seed, None).is_ok_and(|again| again.trace != outcome.trace) {
+            differing.fetch_add(1, Ordering::Relaxed);
+            println!("seed {}: another trace the second time", outcome.seed);
         }
         if done.is_multiple_of(1_000) {
             println!("{done} seeds");
@@ -61,7 +70,7 @@ fn main() -> std::io::Result<ExitCode> {
     let took = begun.elapsed().max(Duration::from_millis(1));
     let rate = range.len() as f64 / took.as_secs_f64();
     println!("{} seeds in {:.1} s, {rate:.1} a second; {} failed", range.len(), took.as_secs_f64(), failed.len());
-    Ok(verdict(failed.is_empty()))
+    Ok(verdict(failed.is_empty() && differing.into_inner() == 0))
 }
 
 /// Looks for a seed that catches a mutant.

@@ -92,10 +92,10 @@ pub(crate) fn mount(mutant: Option<Mutant>, disk: MemoryDisk) -> Arc<dyn Disk> {
 /// The store that a service works on.
 pub(crate) fn wrap_store(mutant: Option<Mutant>, role: Role, store: DynEventStore) -> DynEventStore {
     match (mutant, role) {
-        (Some(Mutant::NoEpochCheck), Role::Order) => stores::Broken::new(store, stores::Unfenced),
-        (Some(Mutant::PivotCompensatedBlindly), Role::Order) => stores::Broken::new(store, stores::Blind::default()),
+        (Some(Mutant::NoEpochCheck), Role::Order) => stores::Broken::over(store, stores::Unfenced),
+        (Some(Mutant::PivotCompensatedBlindly), Role::Order) => stores::Broken::over(store, stores::Blind::default()),
         (Some(Mutant::NoTombstone), Role::Catalog | Role::Payment | Role::Provider) => {
-            stores::Broken::new(store, stores::Forgetful::default())
+            stores::Broken::over(store, stores::Forgetful::default())
         }
         _ => store,
     }

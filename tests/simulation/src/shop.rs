@@ -6,7 +6,7 @@ mod notification;
 mod order;
 mod payment;
 mod reports;
-mod users;
+pub(crate) mod users;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,7 +27,7 @@ use madrigal_sim::{Link, Machine, Network, Place, RemoteStore, Server, StoreServ
 use crate::mutants::{Mutant, mount, wrap_store};
 use crate::plan::Plan;
 
-pub(crate) use catalog::{PRODUCTS, product_id};
+pub(crate) use catalog::{PRODUCTS, product_id, stock_up};
 
 /// Who takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -151,7 +151,7 @@ impl Shop {
             }
         };
         let users_place = Place::default();
-        let users = users::calls(world);
+        let users = users::calls(&world.host("keys of persons"));
         users_place.opens(Arc::clone(&users), tasks::TaskGroup::new());
         Arc::new(Self {
             nodes: Role::SERVICES.into_iter().map(node).collect(),

@@ -26,7 +26,7 @@ pub(super) struct Broken<B> {
 }
 
 impl<B: Breaking> Broken<B> {
-    pub(super) fn new(inner: DynEventStore, breaking: B) -> DynEventStore {
+    pub(super) fn over(inner: DynEventStore, breaking: B) -> DynEventStore {
         Arc::new(Self { inner, breaking })
     }
 }

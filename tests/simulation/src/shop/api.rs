@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use madrigal_bus::{DynTopicSource, Message, PollFrom};
 use madrigal_contracts::catalog::ProductQuantity;
-use madrigal_core::{CallContext, Fault, Fingerprint, LogEpoch, PersonId, Position};
+use madrigal_core::{CallContext, Fault, Fingerprint, LogEpoch, PersonId, Position, tasks};
 use madrigal_http::calls::{Answer, Call};
 use madrigal_order_service::aggregates::order::OrderCommand;
 use madrigal_order_service::commands::{ChangeError, OrderChanges, OrderRequest, PlaceError, Placements};
@@ -119,21 +119,32 @@ pub(super) struct Api {
 /// How long the API waits for a decision before it says that there is none yet.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often it looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
 fn saga_of(user: i64, key: &str) -> SagaId {
     SagaId::derive(&user.to_string(), "place-order", key)
 }
 
 impl Api {
+    /// Looks now and then instead of waiting: who waits for one saga with others is woken in an order that no seed decides.
     async fn decided(&self, id: &SagaId, order_id: Option<&str>) -> Result<Answered, Fault> {
-        Ok(match self.engine.outcome(id, PATIENCE).await? {
-            SagaProgress::Running | SagaProgress::Unknown => Answered::Pending,
-            SagaProgress::Committed { outputs, .. } => {
-                let told = outputs.get("create-order").and_then(|output| output["orderId"].as_str());
-                Answered::Done(told.or(order_id).unwrap_or_default().to_owned())
+        let until = tasks::instant() + PATIENCE;
+        loop {
+            let answered = match self.engine.outcome(id, Duration::ZERO).await? {
+                SagaProgress::Running | SagaProgress::Unknown => Answered::Pending,
+                SagaProgress::Committed { outputs, .. } => {
+                    let told = outputs.get("create-order").and_then(|output| output["orderId"].as_str());
+                    Answered::Done(told.or(order_id).unwrap_or_default().to_owned())
+                }
+                SagaProgress::Refused { step, reason } => Answered::Refused(format!("{step}: {reason}")),
+                SagaProgress::Failed { cause, reason, .. } => Answered::Refused(format!("{cause:?}: {reason}")),
+            };
+            if answered != Answered::Pending || tasks::instant() >= until {
+                return Ok(answered);
             }
-            SagaProgress::Refused { step, reason } => Answered::Refused(format!("{step}: {reason}")),
-            SagaProgress::Failed { cause, reason, .. } => Answered::Refused(format!("{cause:?}: {reason}")),
-        })
+            tasks::sleep(LOOK_AGAIN).await;
+        }
     }
 }
 

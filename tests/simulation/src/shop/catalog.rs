@@ -1,6 +1,5 @@
 //! catalog-service: its desk, its answers, its expiry, put together as the service does; without search.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,9 +33,8 @@ pub(super) async fn start(shop: &Arc<Shop>, store: DynEventStore, server: &Serve
     let snapshots: Arc<dyn SnapshotStore> = Arc::new(MemorySnapshots::new());
     let loader = Loader::new(store.clone(), Some(snapshots));
     let quotes = Quotes::new(loader.clone());
-    // Small caches, so that what was decided long ago has to be read again.
-    let small = NonZeroUsize::new(2).unwrap_or(NonZeroUsize::MIN);
-    let desk_options = DeskOptions { slips: small, shelves: small, snapshot_every: 16, ..DeskOptions::default() };
+    // The caches keep everything: what gives way in a full one depends on the order of a hash map.
+    let desk_options = DeskOptions { snapshot_every: 16, ..DeskOptions::default() };
     let desk = StockDesk::start(store.clone(), loader, Arc::new(quotes.clone()), host.clone(), desk_options);
     let views = slow_views(shop, Role::Catalog, server);
     let options = RunnerOptions::for_service("catalog-service");
@@ -58,7 +56,7 @@ pub(super) async fn start(shop: &Arc<Shop>, store: DynEventStore, server: &Serve
 }
 
 /// Creates what is not there yet; repeated until the store takes it.
-async fn stock_up(desk: &StockDesk, pieces: i64, context: &CallContext) -> Result<(), Fault> {
+pub(crate) async fn stock_up(desk: &StockDesk, pieces: i64, context: &CallContext) -> Result<(), Fault> {
     for number in 0..PRODUCTS {
         let details = Details {
             name: format!("Product {number}"),

@@ -6,18 +6,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use madrigal_contracts::person_keys::WireKey;
 use madrigal_contracts::user::{Buyer, GetBuyer, GetPersonKey};
-use madrigal_core::{CallContext, Fault, PersonId, PersonKey};
+use madrigal_core::{CallContext, Fault, Host, PersonId, PersonKey};
 use madrigal_http::calls::{Answer, Calls};
-use madrigal_sim::World;
 
 /// How many customers the service knows.
 const CUSTOMERS: i64 = 8;
 
 struct Customers(BTreeMap<i64, PersonKey>);
 
-pub(super) fn calls(world: &World) -> Arc<Calls> {
-    let host = world.host("keys of persons");
-    let keys = (1..=CUSTOMERS).map(|user| (user, PersonKey::generate(&host))).collect();
+pub(crate) fn calls(host: &Host) -> Arc<Calls> {
+    let keys = (1..=CUSTOMERS).map(|user| (user, PersonKey::generate(host))).collect();
     let customers = Arc::new(Customers(keys));
     Arc::new(Calls::new("user-service").on::<GetBuyer>(Arc::clone(&customers)).on::<GetPersonKey>(customers))
 }

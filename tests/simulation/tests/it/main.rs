@@ -3,3 +3,4 @@
 mod determinism;
 mod mutants;
 mod seeds;
+mod test_kit;
