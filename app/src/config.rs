@@ -6,10 +6,12 @@
 mod problems;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
+use madrigal_http::Limits;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{Service, Settings};
@@ -32,6 +34,8 @@ pub struct Config {
     pub url: String,
     /// Logs.
     pub log: LogSection,
+    /// How much is taken at once.
+    pub limits: LimitsSection,
     /// The console: the pages for people.
     pub console: ConsoleSection,
     /// user-service.
@@ -54,6 +58,24 @@ pub struct LogSection {
     pub level: String,
     /// One JSON document per line instead of text. Default false.
     pub json: bool,
+}
+
+/// How much is taken at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsSection {
+    /// How many requests per second one caller (a token's subject, else an address) may send; more are refused with 429.
+    /// Services are not limited. At least 1. Default 20000.
+    pub requests_per_second: NonZeroU32,
+    /// How many requests are answered at the same time; more are refused with 503. Default 4096.
+    pub in_flight: usize,
+}
+
+impl LimitsSection {
+    /// The edge's limits with these values.
+    pub fn of_edge(&self) -> Limits {
+        Limits { in_flight: self.in_flight, per_caller_per_second: self.requests_per_second, ..Limits::default() }
+    }
 }
 
 /// The console.
@@ -125,6 +147,7 @@ pub struct NotificationSection {
 impl Default for Config {
     fn default() -> Self {
         let at = |port: u16| (SocketAddr::from(([127, 0, 0, 1], port)), format!("http://127.0.0.1:{port}"));
+        let limits = Limits::default();
         let (listen, url) = at(8080);
         let [user, catalog, order, payment, notification] = [8081, 8082, 8083, 8084, 8085].map(at);
         Self {
@@ -132,6 +155,7 @@ impl Default for Config {
             listen,
             url,
             log: LogSection { level: "info".to_owned(), json: false },
+            limits: LimitsSection { requests_per_second: limits.per_caller_per_second, in_flight: limits.in_flight },
             console: ConsoleSection { hosts: Vec::new(), secure: false },
             user: UserSection { listen: user.0, url: user.1, hash_memory_kib: 19_456 },
             catalog: CatalogSection { listen: catalog.0, url: catalog.1 },

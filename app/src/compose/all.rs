@@ -80,7 +80,7 @@ pub async fn compose_all(
     watch!(health, "payment-service", CRITICAL, payments);
     watch!(health, "notification-service", OPTIONAL, mails);
     let metrics = madrigal_telemetry::metrics::metrics()?;
-    let edge = Edge::new(Arc::new(signer.verifier()), host.clone());
+    let edge = Edge { limits: config.limits.of_edge(), ..Edge::new(Arc::new(signer.verifier()), host.clone()) };
     let (console, ends_streams) = super::console::console(config);
     let parts = GatewayParts {
         upstreams,

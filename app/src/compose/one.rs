@@ -29,7 +29,7 @@ use crate::{compose, logs};
 pub async fn compose_one(service: Service, config: &Config, data: &DataDir, host: &Host) -> anyhow::Result<Composed> {
     let lock = data.lock(service.name())?;
     let signer = signer(data, host)?;
-    let edge = Edge::new(Arc::new(signer.verifier()), host.clone());
+    let edge = Edge { limits: config.limits.of_edge(), ..Edge::new(Arc::new(signer.verifier()), host.clone()) };
     let health = health(host);
     let far = Far { config, signer: &signer, host, caller: service.name() };
     let open = Open { config, data, host, far: &far, health: &health };

@@ -33,6 +33,9 @@ pub(super) fn of(figment: &Figment, defaults: &Config) -> Vec<String> {
             problems.push(format!("{key}: {text:?} is not a URL such as http://127.0.0.1:8080"));
         }
     }
+    if figment.extract_inner::<u128>("limits.requests_per_second").is_ok_and(|rate| rate == 0) {
+        problems.push("limits.requests_per_second: is 0, expected at least 1".to_owned());
+    }
     problems
 }
 

@@ -40,3 +40,23 @@ fn flags_win_over_the_file_and_the_origin_is_shown() {
     assert_eq!(source("listen"), "default");
     assert!(source("order.delivery_working_days").ends_with(file.path().file_name().unwrap().to_str().unwrap()));
 }
+
+#[test]
+fn the_example_names_every_key_and_says_something_about_it() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../madrigal.example.toml");
+    let text = std::fs::read_to_string(&example).unwrap();
+    let given: toml::Value = toml::from_str(&text).unwrap();
+    let mut named = Vec::new();
+    leaves("", &serde_json::to_value(given).unwrap(), &mut |key, _| named.push(key.to_owned()));
+    let mut known = Vec::new();
+    leaves("", &serde_json::to_value(Config::default()).unwrap(), &mut |key, _| known.push(key.to_owned()));
+    named.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(named, known);
+}
+
+#[test]
+fn a_rate_of_nothing_is_refused_by_its_key() {
+    let error = loaded("[limits]\nrequests_per_second = 0\n").unwrap_err();
+    assert!(error.to_string().contains("limits.requests_per_second"), "{error}");
+}

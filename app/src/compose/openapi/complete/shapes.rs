@@ -196,6 +196,7 @@ fn examples() -> Vec<(&'static str, Value)> {
         ("VerbBody", json!({ "reason": "the provider is back" })),
         ("NewProduct", strings),
         ("ProductPatchBody", json!({ "name": "Gut strings, full set" })),
+        ("NewRating", json!({ "stars": 5 })),
         ("StockChange", json!({ "change": 50, "reason": "delivery 4711" })),
         ("LogIn", json!({ "login": "clara", "password": "sing-along-2026" })),
         (
