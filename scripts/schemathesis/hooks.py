@@ -87,8 +87,10 @@ def a_password_is_known_or_not(problem, case):
 
 
 def a_verb_needs_what_it_does(problem, case):
-    """`skip` needs a step, `mark-undone` its evidence: the body's schema is one for all verbs of the path."""
-    return case.operation.path == "/v1/sagas/{sagaId}/{verb}" and all("required for" in one for one in details(problem))
+    """`skip` needs a step or a reason, `mark-undone` its evidence, a switch to other rows a reason."""
+    verbs = case.operation.path.startswith(("/v1/sagas/", "/v1/projections/"))
+    needed = ("is required for ", "is required to ")
+    return verbs and bool(details(problem)) and all(detail.startswith(needed) for detail in details(problem))
 
 
 def an_operator_says_whose_order_it_is(problem, case):

@@ -44,6 +44,7 @@ def main():
             "sagaId": sagas,
             "productId": ["lute", "candle", "stand", "last-ticket"],
             "userId": [1, 2, 3],
+            "name": [projection["name"] for projection in call("GET", "/v1/projections")["items"]],
             "key": [mail["key"] for mail in mails],
         },
         sys.stdout,

@@ -40,15 +40,15 @@ done
 operator=$("$madrigal" token issue --subject schemathesis --minutes 120 2>/dev/null)
 customer=$("$madrigal" token issue --subject 1 --role customer --minutes 120 2>/dev/null)
 MADRIGAL_KNOWN=$(python3 "$here/prepare.py" "$url" "$operator")
-export MADRIGAL_KNOWN
+export MADRIGAL_KNOWN SCHEMATHESIS_HOOKS="$here/hooks.py"
 
 failed=0
 ask() {
   local who=$1
   shift
   printf '\n-- as %s\n' "$who"
-  (cd "$here" && "$venv/bin/schemathesis" --config-file "$here/schemathesis.toml" run "$url/openapi.json" \
-    --checks all --seed "$seed" --max-examples "$examples" "$@") || failed=1
+  "$venv/bin/schemathesis" --config-file "$here/schemathesis.toml" run "$url/openapi.json" \
+    --checks all --seed "$seed" --max-examples "$examples" "$@" || failed=1
 }
 ask nobody
 # The customer stays: erasing is asked for by the operator.
