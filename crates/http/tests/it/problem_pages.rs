@@ -37,6 +37,19 @@ fn codes() -> BTreeSet<String> {
 }
 
 #[test]
+fn every_page_is_of_a_code_that_some_source_writes() {
+    let mut files = Vec::new();
+    for group in ["crates", "services", "app"] {
+        sources(&root().join(group), &mut files);
+    }
+    let texts: String = files.iter().map(|path| std::fs::read_to_string(path).unwrap_or_default()).collect();
+    for entry in std::fs::read_dir(root().join("docs/problems")).unwrap().flatten() {
+        let code = entry.path().file_stem().unwrap().to_str().unwrap().to_owned();
+        assert!(texts.contains(&format!("\"{code}\"")), "nothing answers {code}: its page goes, too");
+    }
+}
+
+#[test]
 fn every_code_has_a_page_and_says_what_to_do() {
     let codes = codes();
     assert!(codes.len() > 20 && codes.contains("invalid-body") && codes.contains("bad-cursor"), "{codes:?}");
