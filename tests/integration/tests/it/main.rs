@@ -10,6 +10,7 @@ mod cancelling;
 mod importing;
 mod personal_data;
 mod placing;
+mod projections;
 mod races;
 mod restarts;
 mod story;
