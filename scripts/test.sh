@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Runs everything that must hold: formatting, lints, dependency rules, licences, tests, documentation and the README's
 # own commands. Needs Rust (rustup); fetches the pinned toolchain's components itself. Usage: scripts/test.sh [STEP…],
-# where STEP is one of: format lint test docs api retail readme (default: all of them, in this order).
+# where STEP is one of: format lint test docs api console retail readme (default: all of them, in this order).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 steps=("$@")
-[ ${#steps[@]} -gt 0 ] || steps=(format lint test docs api retail readme)
+[ ${#steps[@]} -gt 0 ] || steps=(format lint test docs api console retail readme)
 
 # Makes sure of a command: installs its Debian package where that can be done without asking, else says what to do.
 need() {
