@@ -38,6 +38,7 @@ for name in "${steps[@]}"; do
     test) cargo test --workspace --locked ;;
     docs) RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked ;;
     api) cargo build --locked -p madrigal && scripts/schemathesis/run.sh ;;
+    console) scripts/test-console.sh ;;
     retail)
       data-migration/seeders/retail/run.sh test
       data-migration/validators/retail/run.sh test
