@@ -7,7 +7,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use madrigal::client::Shop;
 use madrigal_core::tasks::{self, StopSignal};
+use serde_json::{Value, json};
 
 use crate::load::{Acknowledged, ask_again, check, order_until, prepare};
 use crate::process::{Process, free_address, madrigal};
@@ -82,4 +84,19 @@ async fn killed_services_lose_nothing_that_was_acknowledged() {
         ask_again(&customers[0], &acknowledged).await;
         check(&shop, &acknowledged).await;
     }
+    a_story_is_told_across_processes(&shop, &mut processes).await;
+}
+
+/// The gateway asks every service over HTTP; one that is gone makes the story partial.
+async fn a_story_is_told_across_processes(shop: &Shop, processes: &mut [(&str, Process)]) {
+    let orders = shop.get("/v1/orders?status=confirmed&limit=1").await.unwrap();
+    let path = format!("/v1/orders/{}/story", orders["items"][0]["orderId"].as_str().unwrap());
+    let whole = shop.get(&path).await.unwrap();
+    assert_eq!((&whole["missing"], &whole["payment"]["state"]), (&json!([]), &json!("paid")), "{whole}");
+    assert_eq!(whole["asOf"].as_object().unwrap().len(), 4);
+    let (_, payment) = processes.iter_mut().find(|(service, _)| *service == "payment").unwrap();
+    payment.kill();
+    let partial = shop.get(&path).await.unwrap();
+    assert_eq!((&partial["missing"][0]["part"], &partial["payment"]), (&json!("payment"), &Value::Null));
+    assert_eq!(partial["order"], whole["order"]);
 }
