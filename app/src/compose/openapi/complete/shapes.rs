@@ -193,6 +193,10 @@ fn examples() -> Vec<(&'static str, Value)> {
         ("CancelBody", json!({ "reason": "ordered twice" })),
         ("SwitchBody", json!({ "reason": "the rows were looked at" })),
         ("KeyBody", json!({ "key": "order-01a20534-22c5-7001-bb8f-b4b0e4af2b38", "reason": "the cause is mended" })),
+        (
+            "NoteBody",
+            json!({ "stream": "note-incident-17", "eventType": "NoteTaken", "eventData": { "text": "called" } }),
+        ),
         ("VerbBody", json!({ "reason": "the provider is back" })),
         ("NewProduct", strings),
         ("ProductPatchBody", json!({ "name": "Gut strings, full set" })),
