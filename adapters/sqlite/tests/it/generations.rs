@@ -23,13 +23,12 @@ async fn the_process_that_is_killed() {
     let (runner, views) = runner(directory.as_ref(), events().await).await;
     runner.catch_up().await.unwrap();
     loop {
-        rebuilt(&runner, &views).await;
+        rebuilt(&runner, &views, || println!("\nserves {}", runner.view().generation())).await;
     }
 }
 
-async fn rebuilt(runner: &ProjectionRunner<Sums>, views: &DynViewStore) {
+async fn rebuilt(runner: &ProjectionRunner<Sums>, views: &DynViewStore, told: impl Fn()) {
     let managed = runner.managed();
-    let told = || println!("\nserves {}", runner.view().generation());
     managed.rebuild().await.unwrap();
     told();
     runner.catch_up().await.unwrap();
