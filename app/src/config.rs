@@ -108,6 +108,8 @@ pub struct CatalogSection {
     pub listen: SocketAddr,
     /// Where its neighbours find it. Default `http://127.0.0.1:8082`.
     pub url: String,
+    /// The file of synonyms. Default empty: `synonyms/products.txt` in the service's own directory.
+    pub synonyms: PathBuf,
 }
 
 /// order-service.
@@ -158,7 +160,7 @@ impl Default for Config {
             limits: LimitsSection { requests_per_second: limits.per_caller_per_second, in_flight: limits.in_flight },
             console: ConsoleSection { hosts: Vec::new(), secure: false },
             user: UserSection { listen: user.0, url: user.1, hash_memory_kib: 19_456 },
-            catalog: CatalogSection { listen: catalog.0, url: catalog.1 },
+            catalog: CatalogSection { listen: catalog.0, url: catalog.1, synonyms: PathBuf::new() },
             order: OrderSection { listen: order.0, url: order.1, delivery_working_days: 3, placing_limit_seconds: 30 },
             payment: PaymentSection { listen: payment.0, url: payment.1 },
             notification: NotificationSection { listen: notification.0, url: notification.1 },

@@ -40,7 +40,7 @@ pub async fn compose_all(
     let (orders, orders_are) = Neighbour::later("order-service");
     let users = UserService::open(user_config(config, data)?, signer.clone(), host.clone()).await.map_err(opened)?;
     let catalog = CatalogService::open(
-        CatalogConfig::in_dir(data.room("catalog-service")?),
+        catalog_config(config, data)?,
         CatalogNeighbours { orders: Some(orders) },
         host.clone(),
     )
@@ -120,6 +120,14 @@ pub(super) fn user_config(config: &Config, data: &DataDir) -> anyhow::Result<Use
     user.passwords.memory_kib = config.user.hash_memory_kib;
     user.master_key = MasterKeySource::from_environment()?;
     Ok(user)
+}
+
+pub(super) fn catalog_config(config: &Config, data: &DataDir) -> anyhow::Result<CatalogConfig> {
+    let mut catalog = CatalogConfig::in_dir(data.room("catalog-service")?);
+    if !config.catalog.synonyms.as_os_str().is_empty() {
+        catalog.synonyms.clone_from(&config.catalog.synonyms);
+    }
+    Ok(catalog)
 }
 
 pub(super) fn order_config(config: &Config, data: &DataDir) -> anyhow::Result<OrderConfig> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use madrigal_catalog_service::{CatalogConfig, CatalogNeighbours, CatalogService};
+use madrigal_catalog_service::{CatalogNeighbours, CatalogService};
 use madrigal_core::Host;
 use madrigal_gateway::{GatewayParts, Storytellers, Target, Upstream};
 use madrigal_http::auth::MintedToken;
@@ -14,7 +14,7 @@ use madrigal_payment_service::{PaymentConfig, PaymentService};
 use madrigal_telemetry::{Check, Health};
 use madrigal_user_service::UserService;
 
-use super::all::{opened, order_config, signer, user_config};
+use super::all::{catalog_config, opened, order_config, signer, user_config};
 use super::health::{CRITICAL, health, operations, watch};
 use super::{Background, Composed, runs};
 use crate::cli::Service;
@@ -73,7 +73,7 @@ impl Open<'_> {
     }
 
     async fn catalog(&self) -> anyhow::Result<Opened> {
-        let catalog_config = CatalogConfig::in_dir(self.data.room("catalog-service")?);
+        let catalog_config = catalog_config(self.config, self.data)?;
         let neighbours = CatalogNeighbours { orders: Some(self.far.to(Service::OrderService)) };
         let catalog = CatalogService::open(catalog_config, neighbours, self.host.clone()).await.map_err(opened)?;
         watch!(self.health, "catalog-service", CRITICAL, catalog);
