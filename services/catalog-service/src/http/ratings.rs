@@ -17,6 +17,7 @@ use crate::domain::Stars;
 /// A rating.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"stars": 5}))]
 pub(super) struct NewRating {
     /// How good.
     #[schema(value_type = u8, minimum = 1, maximum = 5, example = 5)]
