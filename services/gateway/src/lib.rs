@@ -10,7 +10,7 @@
 //! * [`parts`]: what the app hands over; [`router`]: what becomes of it; [`inside`]: how pages ask the API;
 //! * `table`: which service answers which path; `proxy`: the way to a service in another process;
 //! * [`story`]: one order across all services; [`projections`]: the projections of all services;
-//! * `docs`: `/openapi.json`, `/docs`, `/docs/problems/{code}`; `console`: the first page; `security`: the headers of
+//! * `docs`: `/openapi.json`, `/docs`, `/docs/problems/{code}`; `console`: the pages; `security`: the headers of
 //!   everything that a browser shows.
 
 pub mod inside;
@@ -27,6 +27,6 @@ mod security;
 
 pub use docs::problem_codes;
 pub use parts::{ConsoleParts, DemoHints, GatewayError, GatewayParts, Target, Upstream};
-pub use router::router;
 pub use projections::ProjectionsApi;
+pub use router::router;
 pub use story::{StoryApi, Storytellers};
