@@ -12,6 +12,7 @@ mod personal_data;
 mod placing;
 mod projections;
 mod races;
+mod rating;
 mod restarts;
 mod story;
 mod unknown_outcomes;
