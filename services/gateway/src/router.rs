@@ -28,8 +28,7 @@ pub fn router(parts: GatewayParts, edge: &Edge) -> Result<Router, GatewayError> 
     let GatewayParts { upstreams, openapi, operations, storytellers, demo, console, version } = parts;
     check_description(&openapi)?;
     let mut seen = HashSet::new();
-    let keepers =
-        [&storytellers.catalog, &storytellers.orders, &storytellers.notifications].map(Clone::clone).into();
+    let keepers = [&storytellers.catalog, &storytellers.orders, &storytellers.notifications].map(Clone::clone).into();
     let mut own = docs::router(&openapi)?.merge(operations);
     own = own.merge(projections::router(keepers)).merge(story::router(storytellers));
     let mut services = Vec::new();
