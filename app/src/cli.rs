@@ -87,7 +87,16 @@ pub enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Checks the set-up and says what to do.
-    Doctor,
+    Doctor {
+        /// Reads the logs of the data directory (the shop must not run) and says what in them is damaged, and what going
+        /// on without it costs.
+        #[arg(long)]
+        repair: bool,
+        /// Does it: copies what is damaged, and everything after it, to `damaged/` beside the log, and starts a new
+        /// epoch of the log.
+        #[arg(long, requires = "repair")]
+        confirm: bool,
+    },
     /// Prints a completion script.
     Completions {
         /// For this shell.

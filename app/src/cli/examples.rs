@@ -116,7 +116,7 @@ pub const EXAMPLES: &[(&str, &[&str])] = &[
     ),
     ("config", &["madrigal config show"]),
     ("config show", &["madrigal config show", "madrigal config show --config madrigal.toml --output json"]),
-    ("doctor", &["madrigal doctor", "madrigal doctor --output json"]),
+    ("doctor", &["madrigal doctor", "madrigal doctor --repair --data /var/lib/madrigal"]),
     ("completions", &["madrigal completions bash", "madrigal completions zsh"]),
 ];
 

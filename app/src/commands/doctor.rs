@@ -1,5 +1,10 @@
 //! `madrigal doctor`: checks the set-up and says what to do.
 
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use madrigal_core::Host;
+use madrigal_journal::{Damage, JournalOptions, OpenError, SetAside, repair as logs};
 use serde_json::{Value, json};
 
 use crate::cli::Settings;
@@ -22,6 +27,92 @@ pub(super) async fn check(settings: &Settings) -> anyhow::Result<()> {
     }
     shop(&mut report, settings, &config).await;
     report.end(settings.output)
+}
+
+/// `madrigal doctor --repair`: says what is damaged in the logs of a shop that does not run; with `confirm`, sets it
+/// aside.
+pub(super) fn repair(settings: &Settings, confirm: bool) -> anyhow::Result<()> {
+    let config = Config::load(settings, None)?.config;
+    let data = DataDir::open(&config.data)?;
+    let (options, host) = (JournalOptions::default(), Host::system());
+    let mut report = Report::default();
+    let mut unconfirmed = 0;
+    for log in logs_in(data.root()).with_context(|| format!("cannot list {}", data.root().display()))? {
+        let name = log.strip_prefix(data.root()).unwrap_or(&log).display().to_string();
+        let damage = if confirm {
+            let told = |done: SetAside| {
+                let (cost, report) = (cost(&done.damage), done.report.display());
+                format!("{cost}; it was set aside: see {report}; the log goes on in epoch {}", done.epoch)
+            };
+            logs::set_aside(&log, &options, &host).map(|done| done.map(told))
+        } else {
+            let told = |damage: Damage| format!("{} ({}); nothing was changed", cost(&damage), damage.cause);
+            logs::examine(&log, &options).map(|damage| damage.map(told))
+        };
+        match damage {
+            Ok(None) => report.fine(&name, "every record is intact"),
+            Ok(Some(line)) if confirm => report.fine(&name, &line),
+            Ok(Some(line)) => {
+                unconfirmed += 1;
+                report.wrong(&name, &line);
+            }
+            Err(OpenError::InUse { .. }) => {
+                report.wrong(&name, "a process has it open: stop the shop first");
+            }
+            Err(error) => report.wrong(&name, &format!("{:#}", anyhow::Error::from(error))),
+        }
+    }
+    let ended = report.end(settings.output);
+    if unconfirmed > 0 {
+        return Err(Ended::Refused(format!(
+            "{unconfirmed} logs are damaged; restore their files from a backup, or add --confirm to go on without what \
+             is said above"
+        ))
+        .into());
+    }
+    ended
+}
+
+/// What going on without what is damaged costs, in one line.
+fn cost(damage: &Damage) -> String {
+    let lost = damage.lost.as_ref().map_or_else(
+        || "no acknowledged record is lost".to_owned(),
+        |lost| {
+            let count = lost.end() - lost.start() + 1;
+            let intact: u64 = damage.intact.iter().map(|range| range.end() - range.start() + 1).sum();
+            format!(
+                "positions {} to {} ({count}, {intact} of them readable in the copies) are lost to the log",
+                lost.start(),
+                lost.end()
+            )
+        },
+    );
+    format!("positions 1 to {} stay, {lost}", damage.kept)
+}
+
+/// The directories with logs: each service's room has one or more.
+fn logs_in(root: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let dirs = |dir: &Path| -> std::io::Result<Vec<PathBuf>> {
+        let mut dirs = Vec::new();
+        for entry in std::fs::read_dir(dir)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                dirs.push(entry.path());
+            }
+        }
+        dirs.sort();
+        Ok(dirs)
+    };
+    let is_log = |dir: &PathBuf| {
+        let segments = |entry: std::fs::DirEntry| entry.path().extension().is_some_and(|name| name == "segment");
+        dir.join("epoch").exists()
+            || std::fs::read_dir(dir).is_ok_and(|mut files| files.any(|file| file.is_ok_and(segments)))
+    };
+    let mut logs = Vec::new();
+    for room in dirs(root)? {
+        logs.extend(dirs(&room)?.into_iter().filter(is_log));
+    }
+    Ok(logs)
 }
 
 fn key(report: &mut Report, data: &DataDir) {
