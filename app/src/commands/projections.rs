@@ -34,10 +34,10 @@ pub(super) async fn run(shop: &Shop, format: Format, command: ProjectionsCommand
             if let Some(reason) = reason {
                 body["reason"] = Value::from(reason);
             }
-            tell(format, post(shop, &named, "/switch", &body).await?)
+            tell(format, &post(shop, &named, "/switch", &body).await?)
         }
-        ProjectionsCommand::Discard(named) => tell(format, post(shop, &named, "/discard", &json!({})).await?),
-        ProjectionsCommand::Confirm(named) => tell(format, post(shop, &named, "/confirm", &json!({})).await?),
+        ProjectionsCommand::Discard(named) => tell(format, &post(shop, &named, "/discard", &json!({})).await?),
+        ProjectionsCommand::Confirm(named) => tell(format, &post(shop, &named, "/confirm", &json!({})).await?),
         ProjectionsCommand::Parked { named, limit } => {
             let page = shop.get(&path(&named, &format!("/parked?limit={limit}"))?).await?;
             let items = page["items"].as_array().cloned().unwrap_or_default();
@@ -45,10 +45,10 @@ pub(super) async fn run(shop: &Shop, format: Format, command: ProjectionsCommand
             Ok(())
         }
         ProjectionsCommand::Retry { named, key } => {
-            tell(format, post(shop, &named, "/parked/retry", &json!({ "key": key })).await?)
+            tell(format, &post(shop, &named, "/parked/retry", &json!({ "key": key })).await?)
         }
         ProjectionsCommand::Skip { named, key, reason } => {
-            tell(format, post(shop, &named, "/parked/skip", &json!({ "key": key, "reason": reason })).await?)
+            tell(format, &post(shop, &named, "/parked/skip", &json!({ "key": key, "reason": reason })).await?)
         }
         ProjectionsCommand::WhyStalled(named) => {
             output::document(format, &shop.get(&path(&named, "/why-stalled")?).await?)?;
@@ -111,8 +111,8 @@ async fn post(shop: &Shop, named: &Named, verb: &str, body: &Value) -> anyhow::R
     shop.post(&path(named, verb)?, body).await?.ok()
 }
 
-fn tell(format: Format, answer: Value) -> anyhow::Result<()> {
-    output::document(format, &answer)?;
+fn tell(format: Format, answer: &Value) -> anyhow::Result<()> {
+    output::document(format, answer)?;
     Ok(())
 }
 

@@ -39,13 +39,10 @@ pub async fn compose_all(
     let signer = signer(data, host)?;
     let (orders, orders_are) = Neighbour::later("order-service");
     let users = UserService::open(user_config(config, data)?, signer.clone(), host.clone()).await.map_err(opened)?;
-    let catalog = CatalogService::open(
-        catalog_config(config, data)?,
-        CatalogNeighbours { orders: Some(orders) },
-        host.clone(),
-    )
-    .await
-    .map_err(opened)?;
+    let catalog =
+        CatalogService::open(catalog_config(config, data)?, CatalogNeighbours { orders: Some(orders) }, host.clone())
+            .await
+            .map_err(opened)?;
     let payment_config = PaymentConfig::in_dir(data.room("payment-service")?);
     let payments = Arc::new(PaymentService::open(payment_config, host.clone()).await.map_err(opened)?);
     let mails = NotificationService::open(

@@ -23,11 +23,13 @@ pub fn unknown_path() -> Problem {
 /// 405: the path exists, for other methods; `allow` lists them.
 pub fn method_not_allowed(allow: Option<HeaderValue>) -> Problem {
     let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed");
-    let methods = allow.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let problem = problem.detail(format!("This path answers: {methods}."));
     match allow {
-        Some(allow) => problem.header(ALLOW, allow),
-        None => problem,
+        Some(allow) if !allow.is_empty() => {
+            let methods = allow.to_str().unwrap_or_default();
+            problem.detail(format!("This path answers: {methods}.")).header(ALLOW, allow)
+        }
+        // axum does not say which, where another method's handler was merged in without them.
+        _ => problem.detail("This path answers other methods only."),
     }
 }
 
