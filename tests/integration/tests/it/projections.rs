@@ -32,7 +32,7 @@ async fn caught_up(shop: &Shop) -> Value {
             tasks::sleep(Duration::from_millis(10)).await;
         }
     });
-    waited.await.expect("the candidate does not catch up")
+    waited.await.unwrap()
 }
 
 /// Places orders one after the other until `done`, and reads each as fresh as its answer says; returns their ids.
