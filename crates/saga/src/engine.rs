@@ -11,13 +11,15 @@ use madrigal_event_store::{DynEventStore, StreamRead};
 use tokio::sync::oneshot;
 
 use crate::definition::SagaDefinition;
-use crate::directory::{SagaDirectory, SagaFilter, SagaPage, SagaSummary};
+use crate::directory::{SagaDirectory, SagaSummary};
 use crate::id::SagaId;
 use crate::progress::SagaProgress;
 use crate::state::{Folded, SagaState};
 use crate::story::SagaStory;
 
 pub(crate) mod gate;
+mod list;
+mod list;
 pub(crate) mod live;
 pub mod operate;
 pub mod options;
@@ -252,24 +254,6 @@ impl SagaEngine {
         Ok(Some(story))
     }
 
-    /// The sagas that the filter admits, paged; at most 1,000 a page.
-    ///
-    /// # Errors
-    /// A fault if the directory broke.
-    ///
-    /// # Cancellation
-    /// Safe: reads only.
-    pub async fn list(&self, filter: &SagaFilter, cursor: Option<&str>, limit: usize) -> Result<SagaPage, Fault> {
-        if filter.state == Some(SagaState::Parked) {
-            return self.list_parked(filter, cursor, limit).await;
-        }
-        let mut page = self.shared.directory.list(filter, cursor, limit.clamp(1, 1_000)).await?;
-        for row in &mut page.items {
-            self.shared.show_parked(row);
-        }
-        Ok(page)
-    }
-
     /// Stops admitting new sagas, waits at most `limit` for those under way, and returns how many are left. They are durable: the
     /// next engine takes them up.
     ///
@@ -468,16 +452,6 @@ impl SagaEngine {
             }
         }
         Err(Fault::unknown("saga", "operate", "the saga kept changing hands").into())
-    }
-
-    async fn list_parked(&self, filter: &SagaFilter, cursor: Option<&str>, limit: usize) -> Result<SagaPage, Fault> {
-        let rest = SagaFilter { state: None, ..filter.clone() };
-        let mut page = self.shared.directory.list(&rest, cursor, limit.clamp(1, 1_000)).await?;
-        for row in &mut page.items {
-            self.shared.show_parked(row);
-        }
-        page.items.retain(|row| row.state == SagaState::Parked);
-        Ok(page)
     }
 }
 

@@ -312,8 +312,11 @@ async fn a_saga_of_an_unknown_definition_is_set_aside_and_the_rest_goes_on() {
     comes_to(&shop, fine, SagaState::Completed).await;
     comes_to(&shop, odd, SagaState::Parked).await;
     let parked = SagaFilter { state: Some(SagaState::Parked), ..SagaFilter::default() };
-    let page = shop.engine.list(&parked, None, 10).await.unwrap();
-    assert_eq!(page.items.iter().map(|row| row.saga_id).collect::<Vec<_>>(), [odd]);
+    for limit in [1, 10] {
+        let page = shop.engine.list(&parked, None, limit).await.unwrap();
+        assert_eq!(page.items.iter().map(|row| row.saga_id).collect::<Vec<_>>(), [odd]);
+        assert_eq!(page.next, None, "there are no more than {limit}");
+    }
     assert!(matches!(shop.engine.operate(&odd, Verb::RetryNow, "anna", "?").await, Err(OperateError::Parked { .. })));
     stop.cancel();
     run.await.unwrap();

@@ -60,6 +60,7 @@ pub(super) async fn change(console: &Console, asker: &Asker) -> Change {
     let rates = console.history.rates();
     let now = |points: &[f64]| points.last().copied().unwrap_or(0.0);
     for (voice, points) in &rates.voices {
+        change.text(format!("e-{voice}"), panels::end(&reading, voice));
         change.text(format!("r-{voice}"), rate(now(points)));
         change.point.insert(format!("r-{voice}"), now(points));
     }
@@ -103,9 +104,9 @@ fn answered(console: &Console) -> Markup {
     let answered = console.history.answered();
     html! {
         a #answered href="/orders" {
-            span.k { "Order answered in" }
+            span.k { "Half of orders within" }
             @if let Some((median, most, count)) = answered {
-                span.n { (span(median)) small { " or less, median" } }
+                span.n { (span(median)) }
                 span.d { "99 of 100 within " (span(most)) ", of " (number(count)) }
             } @else {
                 span.n { "none yet" }

@@ -160,7 +160,7 @@ pub(super) fn voices(console: &Console, reading: &Reading) -> Markup {
                         @let short = super::super::marks::short(service);
                         @let points = rates.voices.get(service).map(Vec::as_slice).unwrap_or_default();
                         tr {
-                            th scope="row" { (voice(service)) small { (end(reading, service)) } }
+                            th scope="row" { (voice(service)) small data-live={ "e-" (service) } { (end(reading, service)) } }
                             td class={ "track v-" (short) } data-feed={ "r-" (service) } data-points=(joined(points))
                                 data-label={ (short) ": events per second" } {}
                             td.num data-l="Now" {
@@ -176,7 +176,8 @@ pub(super) fn voices(console: &Console, reading: &Reading) -> Markup {
     }
 }
 
-fn end(reading: &Reading, service: &str) -> String {
+/// How many events a service's log has.
+pub(super) fn end(reading: &Reading, service: &str) -> String {
     match reading.end(service) {
         Some(end) => plural(i64::try_from(end).unwrap_or(i64::MAX), "event", "events"),
         None => "its log cannot be read".to_owned(),
