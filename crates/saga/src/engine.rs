@@ -19,7 +19,6 @@ use crate::story::SagaStory;
 
 pub(crate) mod gate;
 mod list;
-mod list;
 pub(crate) mod live;
 pub mod operate;
 pub mod options;
