@@ -35,7 +35,7 @@ for name in "${steps[@]}"; do
   case "$name" in
     format) cargo fmt --all --check ;;
     lint) cargo clippy --workspace --all-targets --locked -- -D warnings ;;
-    test) cargo test --workspace --locked ;;
+    test) cargo test --workspace --locked --no-fail-fast ;;
     docs) RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked ;;
     api) cargo build --locked -p madrigal && scripts/schemathesis/run.sh ;;
     console) scripts/test-console.sh ;;

@@ -15,8 +15,8 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Host, Timestamp};
 use madrigal_http::problem;
@@ -264,11 +264,8 @@ pub(super) async fn stream(visit: Visit) -> Response {
     match listener(&visit, &topic) {
         Some(listener) => answer(listener),
         None => {
-            let full = problem::Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy")
-                .detail("Too many pages are live at the same time. Close some, or read the page again by hand.");
-            let mut response = full.into_response();
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
-            response
+            let full = "Too many pages are live at the same time. Close some, or read the page again by hand.";
+            problem::overloaded().detail(full).retry_after(Duration::from_secs(10)).into_response()
         }
     }
 }
