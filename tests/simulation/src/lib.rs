@@ -3,7 +3,7 @@
 //!
 //! `docs/simulation.md` says how to run it. Modules in reading order:
 //!
-//! * [`run`]: one seed from beginning to end; [`plan`]: what is drawn from it;
+//! * [`mod@run`]: one seed from beginning to end; [`plan`]: what is drawn from it;
 //! * [`shop`]: the services and their machines; [`customers`]: who orders; [`blows`]: what goes wrong;
 //! * [`books`] and [`invariants`]: what must hold at rest; [`mutants`]: proof that the invariants see something;
 //! * [`seeds`]: those that ever failed;
