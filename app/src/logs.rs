@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
-use madrigal_core::{Position, RecordedEvent, StreamName, StreamVersion};
+use madrigal_core::{CorrelationId, Position, RecordedEvent, StreamName, StreamVersion};
 use madrigal_event_store::{DynEventStore, ReadError, StreamRead, WaitError};
 use madrigal_http::page::page_limit;
 use madrigal_http::problem::{self, Answered};
@@ -45,7 +45,7 @@ struct EventsQuery {
     stream: Option<String>,
     /// Only events of this correlation. Looks at 100,000 events at most: those after `after`, or the last ones where it is
     /// not given.
-    #[param(min_length = 1, max_length = 128)]
+    #[param(pattern = "^[!-~]+$", min_length = 1, max_length = 128)]
     correlation: Option<String>,
     /// 1 to 1000; 200 unless stated.
     #[param(minimum = 1, maximum = 1_000)]
@@ -92,19 +92,22 @@ async fn read_events(
     caller.require_operator_or_service()?;
     let limit = page_limit(query.limit, 200, 1_000)?;
     let after = query.after.unwrap_or(0);
+    if query.wait.is_some_and(|wait| wait > MAX_WAIT_SECONDS) {
+        return Err(wrong("/wait", &format!("must be between 0 and {MAX_WAIT_SECONDS}")));
+    }
     if query.stream.is_some() && query.correlation.is_some() {
         return Err(wrong("/correlation", &"cannot be asked for together with stream"));
     }
     if let Some(correlation) = &query.correlation {
+        if CorrelationId::parse(correlation).is_none() {
+            return Err(wrong("/correlation", &"must have 1 to 128 printable ASCII characters without spaces"));
+        }
         return search::by_correlation(&store, correlation, query.after, limit).await.map(Json);
     }
     if let Some(stream) = &query.stream {
         return stream_events(&store, stream, after, limit).await;
     }
     if let Some(wait @ 1..) = query.wait {
-        if wait > MAX_WAIT_SECONDS {
-            return Err(wrong("/wait", &format!("must be between 0 and {MAX_WAIT_SECONDS}")));
-        }
         let wait = Duration::from_secs(u64::from(wait));
         match store.wait_beyond(Position(after), wait).await {
             Ok(_) | Err(WaitError::TimedOut { .. }) => {}
