@@ -89,14 +89,13 @@ pub fn checked<T: DeserializeOwned + ToSchema + 'static>(value: &Value) -> Resul
     checked_with(value, Findings::default())
 }
 
-/// The text as a `T`, checked as [`Body`] checks, with its fingerprint: for lines of an import.
+/// The text as a `T`, checked as [`Body`] checks: for lines of an import.
 ///
 /// # Errors
 /// 400 `malformed-json` or 422 `invalid-body`, as a [`Problem`].
-pub fn parsed<T: DeserializeOwned + ToSchema + 'static>(text: &[u8]) -> Result<(T, Fingerprint), Problem> {
+pub fn parsed<T: DeserializeOwned + ToSchema + 'static>(text: &[u8]) -> Result<T, Problem> {
     let (value, findings) = syntax(text)?;
-    let fingerprint = canonical::fingerprint(&value);
-    checked_with(&value, findings).map(|body| (body, fingerprint)).map_err(problem::invalid_body)
+    checked_with(&value, findings).map_err(problem::invalid_body)
 }
 
 /// The fingerprint that [`Body`] would give this value.

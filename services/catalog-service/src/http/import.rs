@@ -78,7 +78,7 @@ async fn import_line(api: &Api, context: CallContext, line: Line) -> LineResult 
         problem: Some(problem),
     };
     let new: NewProduct = match line.text.and_then(|text| body::parsed(&text)) {
-        Ok((new, _)) => new,
+        Ok(new) => new,
         Err(problem) => return refused(None, problem),
     };
     let product_id = new.product_id.clone();

@@ -194,7 +194,7 @@ fn refuse_all(results: &mut [LineResult], places: &[usize], fault: &Fault) {
 
 /// Reads a line, and checks what its schema cannot say.
 fn past_order(text: &[u8], now: Timestamp) -> Result<PastOrder, Problem> {
-    let (body, _): (PastOrderBody, _) = body::parsed(text)?;
+    let body: PastOrderBody = body::parsed(text)?;
     let mut errors = Vec::new();
     let mut wrong = |pointer: &str, detail: &str| {
         errors.push(FieldError { pointer: pointer.to_owned(), detail: detail.to_owned() });
