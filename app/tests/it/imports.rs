@@ -9,7 +9,7 @@ use madrigal_core::tasks;
 use madrigal_harness::{Customer, OneProcess};
 use serde_json::{Value, json};
 
-use crate::process::{Process, free_address, madrigal, output};
+use crate::process::{Process, madrigal, output};
 
 async fn import(shop: &OneProcess, args: &[&str], file: &Path) -> Output {
     let mut command = madrigal(shop.data());
@@ -156,25 +156,18 @@ async fn a_killed_import_goes_on_where_it_was_without_doubles() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_into_a_killed_shop_goes_on_when_it_is_back() {
     let data = tempfile::tempdir().unwrap();
-    let up = |address: std::net::SocketAddr| {
-        let mut command = madrigal(data.path());
-        command.args(["up", "--listen", &address.to_string()]);
-        command
-    };
-    let address = free_address();
-    let mut process = Process::start(up(address), address).await;
+    let mut process = Process::up(data.path()).await;
     let shop = process.shop(data.path());
     let files = tempfile::tempdir().unwrap();
     let file = past_orders(&shop, files.path()).await;
-    let first = importing(data.path(), &format!("http://{address}"), &file).spawn().unwrap();
+    let first = importing(data.path(), &format!("http://{}", process.address), &file).spawn().unwrap();
     until(&shop, 5_000).await;
     process.kill();
     let first = tokio::task::spawn_blocking(move || first.wait_with_output()).await.unwrap().unwrap();
     let (out, err) = said(&first);
     assert!(!first.status.success() && err.contains("the same command goes on from there"), "{out}{err}");
-    let address = free_address();
-    let mut process = Process::start(up(address), address).await;
-    let mut second = importing(data.path(), &format!("http://{address}"), &file);
+    let mut process = Process::up(data.path()).await;
+    let mut second = importing(data.path(), &format!("http://{}", process.address), &file);
     let second = tokio::task::spawn_blocking(move || output(&mut second)).await.unwrap();
     goes_on(&process.shop(data.path()), &second).await;
     assert_eq!(process.terminate(), Some(0));

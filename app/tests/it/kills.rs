@@ -6,18 +6,12 @@ use std::time::Duration;
 use madrigal_core::tasks::{self, StopSignal};
 
 use crate::load::{Acknowledged, ask_again, at, check, order_until, prepare};
-use crate::process::{Process, free_address, madrigal};
+use crate::process::Process;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_shop_loses_nothing_that_was_acknowledged() {
     let data = tempfile::tempdir().unwrap();
-    let up = |address: std::net::SocketAddr| {
-        let mut command = madrigal(data.path());
-        command.args(["up", "--listen", &address.to_string()]);
-        command
-    };
-    let address = free_address();
-    let mut process = Process::start(up(address), address).await;
+    let mut process = Process::up(data.path()).await;
     let customers = prepare(&process.shop(data.path()), 8).await;
     let acknowledged = Arc::new(Acknowledged::default());
     for round in 1..=3u64 {
@@ -33,8 +27,7 @@ async fn a_killed_shop_loses_nothing_that_was_acknowledged() {
         process.kill();
         stop.cancel();
         running.await.unwrap();
-        let address = free_address();
-        process = Process::start(up(address), address).await;
+        process = Process::up(data.path()).await;
         let shop = process.shop(data.path());
         ask_again(&at(&shop, &customers[..1], data.path())[0], &acknowledged).await;
         check(&shop, &acknowledged).await;

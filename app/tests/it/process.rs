@@ -41,6 +41,14 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// The whole shop on this data directory, at a free address, ready.
+    pub(crate) async fn up(data: &Path) -> Self {
+        let address = free_address();
+        let mut command = madrigal(data);
+        command.args(["up", "--listen", &address.to_string()]);
+        Self::start(command, address).await
+    }
+
     /// Starts a command that listens on `address`, and waits until it is ready.
     pub(crate) async fn start(mut command: Command, address: SocketAddr) -> Self {
         let child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
