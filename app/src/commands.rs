@@ -13,7 +13,7 @@ mod show_config;
 mod token;
 
 use crate::cli::{Cli, Command};
-use crate::client::Shop;
+use crate::client::{self, Shop};
 use crate::config::Config;
 
 /// Carries out a command.
@@ -37,11 +37,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Erase { user, confirm } => erase::erase(&connect(&settings)?, settings.output, user, &confirm).await,
         Command::Import(command) => {
             let config = Config::load(&settings, None)?.config;
-            import::run(&Shop::connect(&settings, &config)?, &config, settings.output, command).await
+            import::run(&client::connect(&settings, &config)?, &config, settings.output, command).await
         }
     }
 }
 
 fn connect(settings: &crate::cli::Settings) -> anyhow::Result<Shop> {
-    Shop::connect(settings, &Config::load(settings, None)?.config)
+    Ok(client::connect(settings, &Config::load(settings, None)?.config)?)
 }

@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use crate::client::AskError;
+
 /// A command ended in a way that has an exit code of its own.
 #[derive(Debug, thiserror::Error)]
 pub enum Ended {
@@ -31,6 +33,13 @@ impl Ended {
     }
 }
 
+fn code(error: &anyhow::Error) -> u8 {
+    if let Some(AskError::Unreachable(_)) = error.downcast_ref::<AskError>() {
+        return Ended::CouldNotCheck(String::new()).code();
+    }
+    error.downcast_ref::<Ended>().map_or(1, Ended::code)
+}
+
 /// Tells a person what went wrong, on standard error, and returns the exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     let mut line = String::from("madrigal: ");
@@ -41,5 +50,5 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
         line.push_str(&cause.to_string());
     }
     let _ = writeln!(std::io::stderr(), "{line}");
-    ExitCode::from(error.downcast_ref::<Ended>().map_or(1, Ended::code))
+    ExitCode::from(code(error))
 }

@@ -8,7 +8,7 @@ use madrigal_journal::{Damage, JournalOptions, OpenError, SetAside, repair as lo
 use serde_json::{Value, json};
 
 use crate::cli::Settings;
-use crate::client::Shop;
+use crate::client;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::exit::Ended;
@@ -129,7 +129,7 @@ fn key(report: &mut Report, data: &DataDir) {
 }
 
 async fn shop(report: &mut Report, settings: &Settings, config: &Config) {
-    let health = match Shop::connect(settings, config) {
+    let health = match client::connect(settings, config) {
         Ok(shop) => shop.send(shop.request(reqwest::Method::GET, "/health")).await,
         Err(error) => Err(error),
     };
@@ -146,7 +146,7 @@ async fn shop(report: &mut Report, settings: &Settings, config: &Config) {
                 report.wrong("shop", &format!("{} answers, but not like a shop", config.url));
             }
         }
-        Err(error) => report.fine("shop", &format!("{error:#}")),
+        Err(error) => report.fine("shop", &format!("{:#}", anyhow::Error::from(error))),
     }
 }
 

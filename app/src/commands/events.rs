@@ -96,7 +96,7 @@ async fn append(shop: &Shop, note: Note) -> anyhow::Result<Value> {
     if answer.body["code"] == "reserved-stream" {
         return Err(Ended::Refused(answer.problem()).into());
     }
-    answer.ok()
+    Ok(answer.ok()?)
 }
 
 /// `order` or `order-service`: the service whose log it is.

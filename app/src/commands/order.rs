@@ -90,7 +90,7 @@ async fn place(shop: &Shop, body: &Value, key: Option<String>) -> anyhow::Result
     let answer = shop.send(request()).await.with_context(|| {
         format!("it is not known whether the order was placed: say the same again with --key {key}")
     })?;
-    answer.ok()
+    Ok(answer.ok()?)
 }
 
 /// `mug=2` or `mug`.

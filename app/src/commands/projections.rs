@@ -108,7 +108,7 @@ async fn caught_up(shop: &Shop, named: &Named) -> anyhow::Result<Value> {
 }
 
 async fn post(shop: &Shop, named: &Named, verb: &str, body: &Value) -> anyhow::Result<Value> {
-    shop.post(&path(named, verb)?, body).await?.ok()
+    Ok(shop.post(&path(named, verb)?, body).await?.ok()?)
 }
 
 fn tell(format: Format, answer: &Value) -> anyhow::Result<()> {

@@ -58,7 +58,7 @@ impl Customer {
     /// Where the shop cannot be reached.
     pub async fn place_body(&self, body: &Value, key: &str) -> anyhow::Result<Answer> {
         let request = self.shop.request(Method::POST, "/v1/orders").json(body).header("Idempotency-Key", key);
-        self.shop.send(request.header("Prefer", "wait=30")).await
+        Ok(self.shop.send(request.header("Prefer", "wait=30")).await?)
     }
 
     /// Places an order that must succeed.

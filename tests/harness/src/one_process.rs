@@ -92,7 +92,7 @@ impl OneProcess {
     /// # Errors
     /// Where the client cannot be built.
     pub fn anonymous(&self) -> anyhow::Result<Shop> {
-        Shop::at(&format!("http://{}", self.address), None)
+        Ok(Shop::at(&format!("http://{}", self.address), None)?)
     }
 
     /// Where the shop listens.

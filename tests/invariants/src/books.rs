@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
-use madrigal::client::Shop;
+use madrigal_client::Shop;
 use serde_json::Value;
 
 use crate::read::{all_pages, ends, seen, whole_log};

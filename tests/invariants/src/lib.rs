@@ -12,7 +12,7 @@ mod read;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use madrigal::client::Shop;
+use madrigal_client::Shop;
 use madrigal_core::tasks;
 use serde_json::Value;
 

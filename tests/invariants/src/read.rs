@@ -1,7 +1,7 @@
 //! Reading whole lists and logs, no older than what was durable when the reading began.
 
 use anyhow::Context;
-use madrigal::client::Shop;
+use madrigal_client::Shop;
 use madrigal_core::{LogEpoch, LogName, Position, PositionToken};
 use reqwest::Method;
 use serde_json::Value;
