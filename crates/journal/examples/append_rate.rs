@@ -1,9 +1,15 @@
-//! Appends per second, beside the raw device and SQLite, in one run on the same directory.
+//! Appends per second, beside the raw device and SQLite, in one run on the same directory; and the journal's goals.
 //!
-//! `cargo run --release -p madrigal-journal --example append_rate [DIRECTORY] [SECONDS]`
+//! `cargo run --release -p madrigal-journal --example append_rate [DIRECTORY] [SECONDS] [ROUNDS]`
 //!
 //! Closed loop, 200-byte records, two worker threads, everything durable before it counts. *Raw* writes the same bytes
-//! into a zeroed file with one `pwrite` and one `fdatasync` for each group of so many records, on one thread.
+//! into a zeroed file with one `pwrite` and one `fdatasync` for each group of so many records, on one thread. Each round
+//! measures everything once; the table has the medians of the rounds, and the goals the medians of what each round says,
+//! so that a disturbance hits both sides. Segments have their full size from the start, as in a log of some 100 MiB:
+//! each byte appended costs one byte zeroed ahead, within the measured time.
+//!
+//! Beside other work a sync seems to take a timer tick (4 ms): what waits for the device is not put back on a core
+//! before. `chrt -f 5` in front of the program takes that away.
 #![expect(clippy::print_stdout, reason = "prints its table")]
 
 use std::error::Error;
@@ -22,24 +28,81 @@ const RECORD: usize = 200;
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let dir = PathBuf::from(arguments.next().unwrap_or_else(|| "target/append-rate".to_owned()));
-    let limit = Duration::from_secs_f64(arguments.next().map_or(Ok(2.0), |seconds| seconds.parse())?);
+    let limit = Duration::from_secs_f64(arguments.next().map_or(Ok(1.0), |seconds| seconds.parse())?);
+    let rounds: usize = arguments.next().map_or(Ok(5), |rounds| rounds.parse())?;
     std::fs::create_dir_all(&dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let mut table: Vec<(String, Vec<Run>)> = Vec::new();
     println!("load average before: {}", std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim());
-    println!("{:<44} {:>12} {:>10} {:>10}", "", "records/s", "p50 µs", "p99 µs");
-    for group in [1, 100, 1_000] {
-        report(&format!("raw pwrite + fdatasync, groups of {group}"), &raw(&dir, group, limit)?);
+    for round in 0..rounds.max(1) {
+        let mut add = |name: String, run: Run| {
+            if round == 0 {
+                table.push((name.clone(), Vec::new()));
+            }
+            if let Some((_, runs)) = table.iter_mut().find(|(known, _)| *known == name) {
+                runs.push(run);
+            }
+        };
+        add(DEVICE.to_owned(), raw(&dir, 4_096, 1, limit)?);
+        for group in [1, 100, 1_000] {
+            // The bytes that the journal writes for them: records in batches of at most 100.
+            let bytes = group * (RECORD + 4) + group.div_ceil(100) * 48;
+            add(raw_name(group), raw(&dir, bytes, group, limit)?);
+        }
+        for (appenders, batch) in [(1, 1), (8, 1), (32, 1), (256, 1), (1_024, 1), (1, 100), (8, 100), (32, 100)] {
+            add(journal_name(appenders, batch), runtime.block_on(journal(&dir, appenders, batch, limit))?);
+        }
+        for batch in [1, 100] {
+            add(format!("SQLite WAL synchronous=FULL, {batch} a transaction"), sqlite(&dir, batch, limit)?);
+        }
     }
-    for (appenders, batch) in [(1, 1), (8, 1), (32, 1), (256, 1), (1_024, 1), (1, 100), (8, 100), (32, 100)] {
-        let run = runtime.block_on(journal(&dir, appenders, batch, limit))?;
-        report(&format!("journal, {appenders} appenders, batches of {batch}"), &run);
+    let columns = ["records/s", "p50 µs", "p99 µs", "CPU µs", "switches"];
+    println!("{:<44} {:>12} {:>8} {:>8} {:>8} {:>8}", "", columns[0], columns[1], columns[2], columns[3], columns[4]);
+    for (name, runs) in &table {
+        let of = |value: fn(&Run) -> f64| median(runs.iter().map(value));
+        let (rate, p50, p99) = (of(Run::rate), of(|run| run.quantile(0.5)), of(|run| run.quantile(0.99)));
+        let (cpu, switches) = (of(|run| run.per_call(run.cpu_nanos) / 1_000.0), of(|run| run.per_call(run.switches)));
+        println!("{name:<44} {rate:>12.0} {p50:>8.0} {p99:>8.0} {cpu:>8.1} {switches:>8.2}");
     }
-    for batch in [1, 100] {
-        report(&format!("SQLite WAL synchronous=FULL, {batch} a transaction"), &sqlite(&dir, batch, limit)?);
-    }
+    println!("CPU and context switches are those of the whole process, for each call that was answered.");
+    goals(&table);
     println!("load average after: {}", std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim());
     std::fs::remove_dir_all(&dir)?;
     Ok(())
+}
+
+const DEVICE: &str = "device: 4 KiB pwrite + fdatasync";
+
+fn raw_name(group: usize) -> String {
+    format!("raw pwrite + fdatasync, groups of {group}")
+}
+
+fn journal_name(appenders: usize, batch: usize) -> String {
+    format!("journal, {appenders} appenders, batches of {batch}")
+}
+
+/// Prints what the goals say about the medians of the rounds.
+fn goals(table: &[(String, Vec<Run>)]) {
+    let runs = |name: &str| table.iter().find(|(known, _)| known == name).map_or(&[][..], |(_, runs)| runs);
+    let each = |left: &str, right: &str, value: fn(&Run) -> f64| {
+        median(runs(left).iter().zip(runs(right)).map(|(left, right)| value(left) / value(right)))
+    };
+    let verdict = |met: bool| if met { "met" } else { "NOT met" };
+    for appenders in [1, 8, 32] {
+        let part = each(&journal_name(appenders, 100), &raw_name(100), Run::rate);
+        let name = format!("{appenders} appenders, batches of 100, of the raw rate in groups of 100 (≥ 0.5)");
+        println!("{name:<86} {part:>10.2} {}", verdict(part >= 0.5));
+    }
+    let rate = median(runs(&journal_name(256, 1)).iter().map(Run::rate));
+    println!("{:<86} {rate:>10.0} {}", "256 appenders, singly, records/s (≥ 300,000)", verdict(rate >= 300_000.0));
+    let times = each(&journal_name(1, 1), DEVICE, |run| run.quantile(0.99));
+    println!("{:<86} {times:>10.2} {}", "one appender's p99 by the device's (< 2)", verdict(times < 2.0));
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 struct Run {
@@ -47,41 +110,84 @@ struct Run {
     took: Duration,
     /// Of one call each, sorted, in microseconds.
     latencies: Vec<u64>,
+    /// Of the whole process, in nanoseconds.
+    cpu_nanos: u64,
+    /// Of all its threads.
+    switches: u64,
 }
 
-fn report(name: &str, run: &Run) {
-    let rate = run.records as f64 / run.took.as_secs_f64();
-    let quantile = |q: f64| run.latencies.get((run.latencies.len() as f64 * q) as usize).copied().unwrap_or(0);
-    println!("{name:<44} {rate:>12.0} {:>10} {:>10}", quantile(0.5), quantile(0.99));
+impl Run {
+    fn new(records: u64, took: Duration, mut latencies: Vec<u64>, used: Usage) -> Self {
+        latencies.sort_unstable();
+        let now = Usage::now();
+        let (cpu_nanos, switches) =
+            (now.cpu_nanos.saturating_sub(used.cpu_nanos), now.switches.saturating_sub(used.switches));
+        Self { records, took, latencies, cpu_nanos, switches }
+    }
+
+    fn rate(&self) -> f64 {
+        self.records as f64 / self.took.as_secs_f64()
+    }
+
+    fn quantile(&self, q: f64) -> f64 {
+        self.latencies.get((self.latencies.len() as f64 * q) as usize).map_or(f64::NAN, |micros| *micros as f64)
+    }
+
+    fn per_call(&self, of: u64) -> f64 {
+        of as f64 / self.latencies.len() as f64
+    }
 }
 
-fn raw(dir: &Path, group: usize, limit: Duration) -> Result<Run, Box<dyn Error>> {
+/// What the process's threads have used so far; of threads that ended nothing is known.
+struct Usage {
+    cpu_nanos: u64,
+    switches: u64,
+}
+
+impl Usage {
+    fn now() -> Self {
+        let mut usage = Self { cpu_nanos: 0, switches: 0 };
+        let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        for thread in threads.map(|entry| entry.path()) {
+            let text = |name: &str| std::fs::read_to_string(thread.join(name)).unwrap_or_default();
+            let number = |word: Option<&str>| word.and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
+            usage.cpu_nanos += number(text("schedstat").split(' ').next());
+            let status = text("status");
+            let counts = status.lines().filter(|line| line.contains("voluntary_ctxt_switches:"));
+            usage.switches += counts.map(|line| number(line.split_whitespace().last())).sum::<u64>();
+        }
+        usage
+    }
+}
+
+fn raw(dir: &Path, bytes: usize, records: usize, limit: Duration) -> Result<Run, Box<dyn Error>> {
     const SIZE: u64 = 256 << 20;
     let path = dir.join("raw");
     let file: File = OpenOptions::new().create(true).truncate(true).write(true).open(&path)?;
     file.write_all_at(&vec![0; SIZE as usize], 0)?;
     file.sync_all()?;
-    // The bytes that the journal writes for them: records in batches of at most 100.
-    let bytes = vec![7u8; group * (RECORD + 4) + group.div_ceil(100) * 48];
-    let (began, mut at, mut records, mut latencies) = (tasks::instant(), 0, 0, Vec::new());
+    let bytes = vec![7u8; bytes];
+    let used = Usage::now();
+    let (began, mut at, mut written, mut latencies) = (tasks::instant(), 0, 0, Vec::new());
     while began.elapsed() < limit {
         let call = tasks::instant();
         file.write_all_at(&bytes, at)?;
         file.sync_data()?;
         latencies.push(call.elapsed().as_micros() as u64);
-        records += group as u64;
+        written += records as u64;
         at = if at + 2 * bytes.len() as u64 > SIZE { 0 } else { at + bytes.len() as u64 };
     }
-    let took = began.elapsed();
+    let run = Run::new(written, began.elapsed(), latencies, used);
     std::fs::remove_file(&path)?;
-    latencies.sort_unstable();
-    Ok(Run { records, took, latencies })
+    Ok(run)
 }
 
 async fn journal(dir: &Path, appenders: usize, batch: usize, limit: Duration) -> Result<Run, Box<dyn Error>> {
     let dir = dir.join("journal");
-    let (journal, _) = Journal::open(&dir, JournalOptions::default(), &Host::system())?;
+    let options = JournalOptions { first_segment_bytes: 64 << 20, ..JournalOptions::default() };
+    let (journal, _) = Journal::open(&dir, options, &Host::system())?;
     let (journal, records) = (Arc::new(journal), Arc::new(AtomicU64::new(0)));
+    let used = Usage::now();
     let began = tasks::instant();
     let appenders: Vec<_> = (0..appenders)
         .map(|_| {
@@ -107,19 +213,19 @@ async fn journal(dir: &Path, appenders: usize, batch: usize, limit: Duration) ->
     for appender in appenders {
         latencies.extend(appender.await?);
     }
-    let took = began.elapsed();
+    let run = Run::new(records.load(Ordering::Relaxed), began.elapsed(), latencies, used);
     drop(journal);
     std::fs::remove_dir_all(&dir)?;
-    latencies.sort_unstable();
-    Ok(Run { records: records.load(Ordering::Relaxed), took, latencies })
+    Ok(run)
 }
 
 fn sqlite(dir: &Path, batch: usize, limit: Duration) -> Result<Run, Box<dyn Error>> {
-    let path = dir.join(format!("peer-{batch}.sqlite"));
+    let path = dir.join("peer.sqlite");
     let mut database = rusqlite::Connection::open(&path)?;
     database.pragma_update(None, "journal_mode", "WAL")?;
     database.pragma_update(None, "synchronous", "FULL")?;
     database.execute("CREATE TABLE events (position INTEGER PRIMARY KEY, payload BLOB NOT NULL)", [])?;
+    let used = Usage::now();
     let (began, mut records, mut latencies) = (tasks::instant(), 0, Vec::new());
     while began.elapsed() < limit {
         let call = tasks::instant();
@@ -134,8 +240,13 @@ fn sqlite(dir: &Path, batch: usize, limit: Duration) -> Result<Run, Box<dyn Erro
         latencies.push(call.elapsed().as_micros() as u64);
         records += batch as u64;
     }
-    let took = began.elapsed();
+    let run = Run::new(records, began.elapsed(), latencies, used);
     drop(database);
-    latencies.sort_unstable();
-    Ok(Run { records, took, latencies })
+    for end in ["", "-wal", "-shm"] {
+        let file = dir.join(format!("peer.sqlite{end}"));
+        if file.exists() {
+            std::fs::remove_file(file)?;
+        }
+    }
+    Ok(run)
 }
