@@ -117,7 +117,7 @@ struct Run {
 }
 
 impl Run {
-    fn new(records: u64, took: Duration, mut latencies: Vec<u64>, used: Usage) -> Self {
+    fn new(records: u64, took: Duration, mut latencies: Vec<u64>, used: &Usage) -> Self {
         latencies.sort_unstable();
         let now = Usage::now();
         let (cpu_nanos, switches) =
@@ -177,7 +177,7 @@ fn raw(dir: &Path, bytes: usize, records: usize, limit: Duration) -> Result<Run,
         written += records as u64;
         at = if at + 2 * bytes.len() as u64 > SIZE { 0 } else { at + bytes.len() as u64 };
     }
-    let run = Run::new(written, began.elapsed(), latencies, used);
+    let run = Run::new(written, began.elapsed(), latencies, &used);
     std::fs::remove_file(&path)?;
     Ok(run)
 }
@@ -213,7 +213,7 @@ async fn journal(dir: &Path, appenders: usize, batch: usize, limit: Duration) ->
     for appender in appenders {
         latencies.extend(appender.await?);
     }
-    let run = Run::new(records.load(Ordering::Relaxed), began.elapsed(), latencies, used);
+    let run = Run::new(records.load(Ordering::Relaxed), began.elapsed(), latencies, &used);
     drop(journal);
     std::fs::remove_dir_all(&dir)?;
     Ok(run)
@@ -240,7 +240,7 @@ fn sqlite(dir: &Path, batch: usize, limit: Duration) -> Result<Run, Box<dyn Erro
         latencies.push(call.elapsed().as_micros() as u64);
         records += batch as u64;
     }
-    let run = Run::new(records, began.elapsed(), latencies, used);
+    let run = Run::new(records, began.elapsed(), latencies, &used);
     drop(database);
     for end in ["", "-wal", "-shm"] {
         let file = dir.join(format!("peer.sqlite{end}"));
