@@ -26,6 +26,7 @@ use madrigal_projection::{
     Projection, ProjectionRunner, Query, RunnerOptions, StoredRow, ViewBatch, ViewId, ViewStore,
 };
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 /// A log of given events, in memory, for tests of projections.
 pub async fn history<T: Serialize>(host: &Host, events: &[(&str, &str, T)]) -> Vec<RecordedEvent> {
@@ -140,6 +141,7 @@ pub struct FailingViews {
     inner: DynViewStore,
     fate: Fate,
     arranging: Option<Fate>,
+    reading: Option<Arc<Semaphore>>,
     commits: Mutex<usize>,
     /// Whether any commit has failed or lost its answer yet.
     struck: AtomicBool,
@@ -149,13 +151,19 @@ impl FailingViews {
     /// `fate` is asked with the number of the commit, from 0, failed ones included.
     pub fn new(inner: DynViewStore, fate: impl Fn(usize) -> CommitFate + Send + Sync + 'static) -> Self {
         let (commits, struck) = (Mutex::new(0), AtomicBool::new(false));
-        Self { inner, fate: Box::new(fate), arranging: None, commits, struck }
+        Self { inner, fate: Box::new(fate), arranging: None, reading: None, commits, struck }
     }
 
     /// With changes of generations meeting a fate too, asked with the revision that is to be stored.
     #[must_use]
     pub fn arranging(self, fate: impl Fn(usize) -> CommitFate + Send + Sync + 'static) -> Self {
         Self { arranging: Some(Box::new(fate)), ..self }
+    }
+
+    /// With queries that each wait for a permit, and use it up.
+    #[must_use]
+    pub fn reading(self, permits: Arc<Semaphore>) -> Self {
+        Self { reading: Some(permits), ..self }
     }
 }
 
@@ -196,6 +204,9 @@ impl ViewStore for FailingViews {
     }
 
     async fn query(&self, view: &ViewId, query: Query) -> Result<Vec<(String, StoredRow)>, Fault> {
+        if let Some(permits) = &self.reading {
+            permits.acquire().await.unwrap().forget();
+        }
         self.inner.query(view, query).await
     }
 

@@ -153,7 +153,8 @@ impl<P: Projection> Managed<P> {
     }
 
     async fn clear_some(&self, number: u32) -> Result<(), Fault> {
-        if !self.parts.views.clear(&self.id(number), CLEARED_AT_ONCE).await? {
+        // A read that has begun sees all rows or none; it takes moments.
+        if self.is_held(number) || !self.parts.views.clear(&self.id(number), CLEARED_AT_ONCE).await? {
             return Ok(());
         }
         let mut registry = self.registry.lock().await;

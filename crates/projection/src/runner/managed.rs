@@ -1,6 +1,6 @@
 //! Which generations of a projection there are in this process: the one that serves, a candidate.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use madrigal_core::{Fault, FaultRetry};
 use madrigal_event_store::DynEventStore;
@@ -18,6 +18,8 @@ pub(crate) struct Managed<P: Projection> {
     /// What the store has, once it was read. Held by each change, so that they take turns.
     pub(super) registry: tokio::sync::Mutex<Option<Generations>>,
     active: RwLock<Option<Active<P>>>,
+    /// Engines that are not followed any more. Reads that began with one of them end with it.
+    retired: Mutex<Vec<Weak<Engine<P>>>>,
     /// The latest revision, for whoever follows generations.
     pub(super) arranged: watch::Sender<u64>,
     pub(super) comparing: tokio::sync::Mutex<()>,
@@ -47,6 +49,7 @@ impl<P: Projection> Managed<P> {
             first,
             registry: tokio::sync::Mutex::new(None),
             active: RwLock::new(None),
+            retired: Mutex::default(),
             arranged: watch::channel(0).0,
             comparing: tokio::sync::Mutex::new(()),
         }
@@ -189,8 +192,19 @@ impl<P: Projection> Managed<P> {
                     .map(|candidate| engine(candidate.number, candidate.version, true)),
                 generations: Arc::new(generations.clone()),
             });
+            let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+            retired.retain(|engine| engine.strong_count() > 0);
+            retired.extend(known.iter().map(Arc::downgrade));
         }
         self.arranged.send_replace(generations.revision);
+    }
+
+    /// Whether somebody still reads from, or writes to, a generation that was dropped.
+    pub(super) fn is_held(&self, generation: u32) -> bool {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.retain(|engine| engine.strong_count() > 0);
+        // Upgraded for a moment only; nobody else can: what is not followed is not handed out any more.
+        retired.iter().filter_map(Weak::upgrade).any(|engine| engine.view.generation() == generation)
     }
 
     /// Why this code cannot serve rows that another version wrote; looks at the first and the last ones.

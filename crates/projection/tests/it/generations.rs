@@ -15,6 +15,7 @@ use madrigal_projection::{
     ViewBatch, ViewId,
 };
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use crate::shop::{Cart, Carts, append, cart, item, log};
 
@@ -264,6 +265,40 @@ async fn reads_never_go_back_while_a_candidate_takes_over() {
         assert!(reader.await.unwrap() > 10);
     }
     writing.await.unwrap();
+    running.await.unwrap().unwrap();
+}
+
+/// The clock stands still but for sleeping: a sleep lets everything happen that can.
+#[tokio::test(start_paused = true)]
+async fn a_read_that_began_before_a_switch_sees_all_of_its_rows() {
+    let log = filled(30).await;
+    let permits = Arc::new(Semaphore::new(0));
+    let views: DynViewStore = Arc::new(FailingViews::new(views(), |_| CommitFate::Works).reading(permits.clone()));
+    let runner = runner(Carts, &log, &views);
+    let (managed, reader, stop) = (runner.managed(), runner.reader(), StopSignal::new());
+    runner.catch_up().await.unwrap();
+    let running = tasks::spawn("runner", {
+        let (runner, stop) = (runner.clone(), stop.clone());
+        async move { runner.run(stop).await }
+    });
+    let reading = tasks::spawn("reader", async move { reader.query(Query::oldest(1_000)).await });
+    tasks::sleep(Duration::from_secs(1)).await;
+    managed.rebuild().await.unwrap();
+    until("caught up", &managed, |status| {
+        status.candidate.as_ref().is_some_and(|candidate| candidate.state == CandidateState::CaughtUp)
+    })
+    .await;
+    managed.compare().await.unwrap();
+    managed.switch(None).await.unwrap();
+    managed.confirm().await.unwrap();
+    tasks::sleep(Duration::from_secs(10)).await;
+    permits.add_permits(1);
+    assert_eq!(reading.await.unwrap().unwrap().len(), 30);
+    tasks::sleep(Duration::from_secs(10)).await;
+    permits.add_permits(1);
+    let old = views.query(&ViewId::new("carts", 1).unwrap(), Query::oldest(1)).await;
+    assert!(old.is_err(), "the rows of what was dropped go when nobody reads them: {old:?}");
+    stop.cancel();
     running.await.unwrap().unwrap();
 }
 
