@@ -1,7 +1,9 @@
 //! Groups of tasks: what a process is to its machine, for simulations that run several processes in one.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use tokio::task::{AbortHandle, JoinHandle};
 
@@ -18,7 +20,10 @@ pub struct TaskGroup(Arc<Mutex<Members>>);
 #[derive(Default)]
 struct Members {
     killed: bool,
+    frozen: bool,
     tasks: Vec<AbortHandle>,
+    /// Tasks that were woken while the group was frozen, in that order.
+    woken: Vec<Waker>,
 }
 
 /// From so many on, ended tasks are forgotten now and then.
@@ -37,7 +42,8 @@ impl TaskGroup {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let task = tokio::spawn(CURRENT.scope(self.clone(), future));
+        let future = Box::pin(CURRENT.scope(self.clone(), future));
+        let task = tokio::spawn(Freezable { group: self.clone(), future });
         let mut members = self.members();
         if members.killed {
             task.abort();
@@ -60,6 +66,22 @@ impl TaskGroup {
         tasks.iter().for_each(AbortHandle::abort);
     }
 
+    /// From now on no task of the group is polled, as in a process that stands still while the world goes on: it neither
+    /// learns what came meanwhile nor how long it took, until [`TaskGroup::thaw`].
+    pub fn freeze(&self) {
+        self.members().frozen = true;
+    }
+
+    /// Lets the tasks of a frozen group go on, in the order in which they were woken meanwhile.
+    pub fn thaw(&self) {
+        let woken = {
+            let mut members = self.members();
+            members.frozen = false;
+            std::mem::take(&mut members.woken)
+        };
+        woken.into_iter().for_each(Waker::wake);
+    }
+
     /// Whether it was killed.
     pub fn is_killed(&self) -> bool {
         self.members().killed
@@ -72,6 +94,27 @@ impl TaskGroup {
 
     fn members(&self) -> MutexGuard<'_, Members> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A task that stands still while its group is frozen.
+struct Freezable<F> {
+    group: TaskGroup,
+    future: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for Freezable<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        {
+            let mut members = self.group.members();
+            if members.frozen {
+                members.woken.push(context.waker().clone());
+                return Poll::Pending;
+            }
+        }
+        self.future.as_mut().poll(context)
     }
 }
 
@@ -112,6 +155,42 @@ mod tests {
         assert!(task.await.unwrap_err().is_cancelled());
         assert!(group.spawn(std::future::pending::<()>()).await.unwrap_err().is_cancelled());
         assert_eq!(alive.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn a_frozen_group_stands_still_and_goes_on_where_it_stood() {
+        let group = TaskGroup::new();
+        let steps = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&steps);
+        let (step, mut asked) = tokio::sync::mpsc::unbounded_channel();
+        let task = group.spawn(async move {
+            while asked.recv().await.is_some() {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        step.send(()).unwrap();
+        tokio::task::yield_now().await;
+        assert_eq!(steps.load(Ordering::SeqCst), 1);
+        group.freeze();
+        for _ in 0..3 {
+            step.send(()).unwrap();
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(steps.load(Ordering::SeqCst), 1);
+        group.thaw();
+        drop(step);
+        task.await.unwrap();
+        assert_eq!(steps.load(Ordering::SeqCst), 4);
+    }
+
+    #[tokio::test]
+    async fn a_frozen_group_can_be_killed() {
+        let group = TaskGroup::new();
+        let task = group.spawn(std::future::pending::<()>());
+        group.freeze();
+        tokio::task::yield_now().await;
+        group.kill();
+        assert!(task.await.unwrap_err().is_cancelled());
     }
 
     struct Counted(Arc<AtomicU32>);
