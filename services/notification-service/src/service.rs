@@ -110,13 +110,8 @@ impl NotificationService {
 
     /// How the mails' log, the list and the delivery are. Without any of them orders are still taken.
     pub async fn health(&self) -> Vec<Check> {
-        let log = match self.events.read_log(self.events.end(), 1).await {
-            Ok(_) => Check::healthy(Check::EVENT_STORE, format!("end at {}", self.events.end())),
-            Err(error) => {
-                tracing::warn!(cause = %error, "the mails' log does not answer");
-                Check::unhealthy(Check::EVENT_STORE, "the mails' log does not answer")
-            }
-        };
+        let trouble = self.events.trouble().map(|trouble| (trouble.is_lasting(), trouble.words()));
+        let log = Check::log(self.events.end(), trouble);
         let list = match self.list.reader().lag().await {
             Ok(lag) if lag.stalled_since.is_some() => {
                 Check::degraded("mailList", format!("stalled, {} events behind", lag.events))
@@ -124,10 +119,12 @@ impl NotificationService {
             Ok(lag) => Check::healthy("mailList", format!("{} events behind", lag.events)),
             Err(fault) => Check::unhealthy("mailList", fault.to_string()),
         };
-        let delivery = match (self.delivery.status().is_stalled(), self.delivery.status().waiting()) {
-            (true, _) => Check::unhealthy("mailDelivery", "mails are not delivered"),
-            (false, 0) => Check::healthy("mailDelivery", "no mail waits for another attempt"),
-            (false, waiting) => Check::degraded("mailDelivery", format!("{waiting} mails wait for another attempt")),
+        let status = self.delivery.status();
+        let delivery = match status.waiting() {
+            _ if status.is_stalled() => Check::unhealthy("mailDelivery", "mails are not delivered"),
+            _ if status.is_held_up() => Check::degraded("mailDelivery", "the outbox broke; it is tried again"),
+            0 => Check::healthy("mailDelivery", "no mail waits for another attempt"),
+            waiting => Check::degraded("mailDelivery", format!("{waiting} mails wait for another attempt")),
         };
         vec![log, list, delivery]
     }
@@ -161,8 +158,8 @@ impl NotificationService {
             }
         };
         let delivery = async {
-            if let Err(fault) = self.delivery.run(stop.clone()).await {
-                tracing::error!(cause = %fault.chain(), "the delivery of mails stands still");
+            if let Err(error) = self.delivery.run(stop.clone()).await {
+                tracing::error!(cause = %error.chain(), "the delivery of mails stands still");
                 self.delivery.status().stall();
             }
         };

@@ -89,6 +89,17 @@ impl MailStore {
         Ok(mail)
     }
 
+    /// Whether something became of a mail that was requested: its request is the only event that has none after it.
+    ///
+    /// Looks at the stream's version only, so that an event which cannot be decoded is in nobody's way.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the store broke.
+    pub async fn has_outcome(&self, key: &MailKey) -> Result<bool, Fault> {
+        let slice = self.events.read_stream(&stream(key)?, StreamRead::START).await?;
+        Ok(slice.version > StreamVersion(1))
+    }
+
     /// Puts a mail into the outbox. `Ok(None)`: it is there already, perhaps sealed anew; `Ok(Some)`: it is now.
     ///
     /// # Errors

@@ -8,16 +8,15 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use madrigal_core::tasks::{self, Instant, StopSignal};
-use madrigal_core::{CallContext, Fault, FaultRetry, Host, Position, RecordedEvent};
+use madrigal_core::{CallContext, Fault, Host, Position, RecordedEvent};
 use madrigal_event_store::{ReadError, WaitError};
-use madrigal_projection::{Checkpoint, DynOffsets, GroupBatch, GroupId};
+use madrigal_projection::{Checkpoint, DynOffsets, GroupBatch, GroupId, RunError};
 
 use crate::domain::event::{MailFailed, MailSent};
-use crate::domain::{MailEvent, MailKey, MailState};
+use crate::domain::{MailEvent, MailKey};
 use crate::sender::{Delivery, Letter, MailSender};
 use crate::store::MailStore;
 
-const SERVICE: &str = "notification-service";
 /// Events read at a time.
 const BATCH: usize = 1_000;
 /// Mails under way at the sender at once: a server that takes 100 ms a mail still takes 160 a second.
@@ -40,6 +39,7 @@ const IDLE: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct DeliveryStatus {
     waiting: AtomicU64,
+    held_up: AtomicBool,
     stalled: AtomicBool,
 }
 
@@ -47,6 +47,11 @@ impl DeliveryStatus {
     /// How many mails wait for another attempt.
     pub fn waiting(&self) -> u64 {
         self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Whether the outbox itself broke, so that no mail is delivered until a later attempt goes through.
+    pub fn is_held_up(&self) -> bool {
+        self.held_up.load(Ordering::Relaxed)
     }
 
     /// Whether the delivery ended for a reason that somebody must mend.
@@ -101,14 +106,15 @@ impl DeliveryReactor {
         Arc::clone(&self.status)
     }
 
-    /// Delivers until `stop`.
+    /// Delivers until `stop`. Faults are retried for ever, with pauses from 100 ms to a minute: also such as say that
+    /// somebody must intervene, who need not start this service again afterwards.
     ///
     /// # Errors
-    /// A permanent [`Fault`] where going on would be wrong: the checkpoint is of another history of the log.
+    /// [`RunError`] where going on would be wrong: the checkpoint is of another history of the log. Never a fault.
     ///
     /// # Cancellation
     /// Safe: mails under way may be delivered again.
-    pub async fn run(&self, stop: StopSignal) -> Result<(), Fault> {
+    pub async fn run(&self, stop: StopSignal) -> Result<(), RunError> {
         let mut pause = FIRST_PAUSE;
         let mut progress = None;
         while !stop.is_cancelled() {
@@ -120,25 +126,27 @@ impl DeliveryReactor {
             match step {
                 Ok(moved) => {
                     pause = FIRST_PAUSE;
+                    self.status.held_up.store(false, Ordering::Relaxed);
                     if !moved && let Some(progress) = &progress {
                         self.idle(progress, &stop).await;
                     }
                 }
-                Err(fault) if fault.retry == FaultRetry::Never => return Err(fault),
-                Err(fault) => {
+                Err(RunError::Fault(fault)) => {
                     tracing::warn!(cause = %fault.chain(), "mails are held up, trying again");
+                    self.status.held_up.store(true, Ordering::Relaxed);
                     // What is not recorded is found again from the checkpoint.
                     progress = None;
                     tasks::sleep_or_stopped(pause, &stop).await;
                     pause = (pause * 2).min(LAST_PAUSE);
                 }
+                Err(wrong) => return Err(wrong),
             }
         }
         Ok(())
     }
 
     /// One batch; whether there was anything to do.
-    async fn step(&self, progress: &mut Option<Progress>) -> Result<bool, Fault> {
+    async fn step(&self, progress: &mut Option<Progress>) -> Result<bool, RunError> {
         let progress = match progress {
             Some(progress) => progress,
             empty => empty.insert(self.resume().await?),
@@ -157,11 +165,11 @@ impl DeliveryReactor {
         Ok(moved)
     }
 
-    async fn resume(&self) -> Result<Progress, Fault> {
+    async fn resume(&self) -> Result<Progress, RunError> {
         let events = self.store.events();
         let saved = match self.offsets.checkpoint(&group()).await? {
             Some(at) if at.epoch != events.epoch() => {
-                return Err(Fault::permanent(SERVICE, "deliver", "the outbox's checkpoint is of another history"));
+                return Err(RunError::OtherEpoch { checkpoint: at.epoch, log: events.epoch() });
             }
             Some(at) => at.position,
             None => Position::START,
@@ -178,18 +186,14 @@ impl DeliveryReactor {
     }
 
     /// The next mails of the log that have no outcome, and through where that is.
-    async fn read(&self, progress: &Progress) -> Result<(Vec<(Position, Waiting)>, Position), Fault> {
-        let read = match self.store.events().read_log(progress.scanned, BATCH).await {
-            Ok(read) => read,
-            Err(ReadError::Fault(fault)) => return Err(fault),
-            Err(other) => return Err(Fault::permanent(SERVICE, "deliver", other)),
-        };
+    async fn read(&self, progress: &Progress) -> Result<(Vec<(Position, Waiting)>, Position), RunError> {
+        let read = self.store.events().read_log(progress.scanned, BATCH).await.map_err(read_error)?;
         let mut letters = Vec::new();
         for event in read.events.iter().filter(|event| event.event_type == *MailEvent::REQUESTED) {
             let Some((key, waiting)) = self.letter(event) else { continue };
             // Beyond what the log had when this run began nothing can have an outcome but by this run.
             let replayed = event.position <= progress.replayed;
-            if replayed && self.store.load(&key).await?.is_none_or(|mail| mail.state != MailState::Requested) {
+            if replayed && self.store.has_outcome(&key).await? {
                 continue;
             }
             letters.push((event.position, waiting));
@@ -277,6 +281,14 @@ impl DeliveryReactor {
 impl fmt::Debug for DeliveryReactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeliveryReactor").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+fn read_error(error: ReadError) -> RunError {
+    match error {
+        ReadError::OtherEpoch { reader, log } => RunError::OtherEpoch { checkpoint: reader, log },
+        ReadError::BeyondEnd { reader, end } => RunError::BeyondEnd { checkpoint: reader, end },
+        ReadError::Fault(fault) => RunError::Fault(fault),
     }
 }
 

@@ -7,10 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use madrigal_bus::{PollFrom, Start};
 use madrigal_contracts::notification::MailKind;
-use madrigal_core::Fault;
+use madrigal_core::{Fault, Host, LogEpoch, Position, tasks};
 use madrigal_notification_service::{Delivery, Letter, MailSender};
+use madrigal_projection::{Checkpoint, RunError};
 
 use crate::desk::{Desk, mail};
+use crate::flaky_store::FlakyStore;
 
 /// Fails some mails some times, refuses others, and hangs on demand.
 #[derive(Default)]
@@ -137,4 +139,42 @@ async fn a_stop_does_not_wait_for_a_sender_that_hangs() {
     }
     let desk = desk.reopen_with(Arc::new(Moody::default())).await;
     assert_eq!(desk.settled("stuck.order-confirmation").await["state"], "sent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn delivery_goes_on_when_a_store_that_said_never_is_mended() {
+    let store = Arc::new(FlakyStore::new());
+    let running = store.deliver(Arc::new(Moody::default())).await;
+    store.request("o-1").await;
+    store.delivered("o-1").await;
+    store.breaks(true);
+    // Whatever it tries meanwhile is refused as hopeless: somebody must intervene, and does, after an hour.
+    tasks::sleep(Duration::from_hours(1)).await;
+    assert!(!running.task.is_finished());
+    assert!(running.status.is_held_up());
+    store.breaks(false);
+    store.request("o-2").await;
+    store.delivered("o-2").await;
+    assert!(!running.status.is_held_up());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mail_whose_outcome_cannot_be_read_stands_in_nobody_s_way() {
+    let store = Arc::new(FlakyStore::new());
+    store.request("odd").await;
+    store.append_unknown_outcome("odd").await;
+    store.request("fine").await;
+    let sender = Arc::new(Moody::default());
+    let _running = store.deliver(sender.clone()).await;
+    store.delivered("fine").await;
+    assert_eq!(sender.attempts("odd.order-confirmation"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn delivery_ends_where_its_checkpoint_is_of_another_history() {
+    let store = Arc::new(FlakyStore::new());
+    let elsewhere = Checkpoint { epoch: LogEpoch::new(&Host::seeded(2)), position: Position(1) };
+    let running = store.deliver_after(Arc::new(Moody::default()), Some(elsewhere)).await;
+    let ended = running.task.await.unwrap();
+    assert!(matches!(ended, Err(RunError::OtherEpoch { .. })), "{ended:?}");
 }

@@ -3,5 +3,6 @@
 
 mod delivery;
 mod desk;
+mod flaky_store;
 mod outbox;
 mod routes;
