@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use madrigal_core::{Fault, FaultOutcome, FaultRetry};
+use madrigal_core::{Fault, FaultCause, FaultOutcome, FaultRetry};
 use rusqlite::ErrorCode;
 
 /// The engine's name in faults.
@@ -17,7 +17,9 @@ pub fn of(operation: &'static str, error: rusqlite::Error) -> Fault {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             (FaultRetry::After(Duration::from_millis(50)), FaultOutcome::NotApplied)
         }
-        Some(ErrorCode::DiskFull) => (FaultRetry::After(Duration::from_secs(5)), FaultOutcome::NotApplied),
+        Some(ErrorCode::DiskFull | ErrorCode::ReadOnly) => {
+            (FaultRetry::After(Duration::from_secs(5)), FaultOutcome::NotApplied)
+        }
         Some(ErrorCode::OutOfMemory | ErrorCode::OperationInterrupted) => {
             (FaultRetry::After(Duration::from_secs(1)), FaultOutcome::NotApplied)
         }
@@ -25,7 +27,12 @@ pub fn of(operation: &'static str, error: rusqlite::Error) -> Fault {
         Some(ErrorCode::SystemIoFailure) => (FaultRetry::After(Duration::from_secs(1)), FaultOutcome::NotApplied),
         _ => (FaultRetry::Never, FaultOutcome::NotApplied),
     };
-    Fault { engine: ENGINE, operation, retry, outcome, source: Box::new(error) }
+    let cause = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => FaultCause::StorageFull,
+        Some(ErrorCode::ReadOnly) => FaultCause::StorageReadOnly,
+        _ => FaultCause::Other,
+    };
+    Fault { engine: ENGINE, operation, retry, outcome, cause, source: Box::new(error) }
 }
 
 /// The operation's name where a transaction is committed.

@@ -18,7 +18,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use madrigal_core::{EventId, Position, StreamName, StreamVersion};
+use madrigal_core::{EventId, FaultCause, Position, StreamName, StreamVersion};
 use xxhash_rust::xxh3::Xxh3;
 
 pub(crate) use run_set::{RunSet, Runs};
@@ -167,4 +167,14 @@ pub enum IndexError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl IndexError {
+    /// Whether there was no room.
+    pub(crate) fn cause(&self) -> FaultCause {
+        match self {
+            Self::Damaged { .. } => FaultCause::Other,
+            Self::Io { source, .. } => FaultCause::of_io(source),
+        }
+    }
 }

@@ -18,8 +18,8 @@ use crate::index::{Index, IndexError, IndexOptions, RunSet, Runs, Upkeep, id_key
 use crate::limits;
 use crate::memory::repeated;
 use crate::port::{
-    AppendError, Appended, DynEventStore, EventStore, LogRead, ReadError, StreamAppend, StreamRead, StreamSlice,
-    WaitError,
+    AppendError, Appended, DynEventStore, EventStore, LogRead, ReadError, StoreTrouble, StreamAppend, StreamRead,
+    StreamSlice, WaitError,
 };
 
 /// How the store stores.
@@ -175,7 +175,7 @@ impl JournalEventStore {
         let ticket = match self.journal.enqueue(batch, now) {
             Ok(ticket) => ticket,
             Err(EnqueueError::Full) => return Ok(Accepted::Full),
-            Err(error @ EnqueueError::NoSpace { .. }) => return Err(refused_for_now(error).into()),
+            Err(EnqueueError::NoRoom(no_room)) => return Err(no_room.fault().into()),
             Err(error) => return Err(Fault::permanent("journal", "append", error).into()),
         };
         order.last_time = now;
@@ -199,7 +199,11 @@ impl JournalEventStore {
     /// The index's tables wait to be written: wait with them, unless they cannot be.
     fn behind(&self) -> Result<Accepted, AppendError> {
         match self.upkeep.shared.failure() {
-            Some(reason) => Err(refused_for_now(format!("the index cannot be written: {reason}")).into()),
+            Some(held_up) => {
+                let retry = FaultRetry::After(Duration::from_secs(1));
+                let fault = Fault::not_applied("index", "append", held_up.reason).with_retry(retry);
+                Err(fault.with_cause(held_up.cause).into())
+            }
             None => Ok(Accepted::Behind),
         }
     }
@@ -422,13 +426,16 @@ fn broken(error: impl std::error::Error + Send + Sync + 'static) -> Fault {
     Fault::permanent("journal", "read", error)
 }
 
-fn refused_for_now(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Fault {
-    let retry = FaultRetry::After(Duration::from_secs(1));
-    Fault::not_applied("journal", "append", reason).with_retry(retry)
-}
-
 #[async_trait]
 impl EventStore for JournalEventStore {
+    fn trouble(&self) -> Option<StoreTrouble> {
+        if self.journal.failure().is_some() {
+            return Some(StoreTrouble::Stopped);
+        }
+        let held_up = || self.upkeep.shared.failure().map(|held_up| held_up.cause);
+        self.journal.no_room().map(|no_room| no_room.cause).or_else(held_up).map(StoreTrouble::NoRoom)
+    }
+
     fn log(&self) -> &LogName {
         &self.log
     }

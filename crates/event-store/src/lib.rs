@@ -28,8 +28,8 @@ pub use index::{IndexError, IndexOptions};
 pub use journal_store::{EventStoreOptions, JournalEventStore, StoreOpenError, open_log};
 pub use memory::MemoryEventStore;
 pub use port::{
-    AppendError, Appended, DynEventStore, EventStore, LogRead, ReadError, StreamAppend, StreamRead, StreamSlice,
-    WaitError,
+    AppendError, Appended, DynEventStore, EventStore, LogRead, ReadError, StoreTrouble, StreamAppend, StreamRead,
+    StreamSlice, WaitError,
 };
 pub use snapshot::{MemorySnapshots, Snapshot, SnapshotStore};
 pub use subscription::{Checkpoint, Subscription, subscribe};

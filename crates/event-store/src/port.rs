@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use madrigal_core::{
-    EventId, ExpectedVersion, Fault, LogEpoch, LogName, NewEvent, Position, RecordedEvent, StreamName, StreamVersion,
+    EventId, ExpectedVersion, Fault, FaultCause, LogEpoch, LogName, NewEvent, Position, RecordedEvent, StreamName,
+    StreamVersion,
 };
 
 /// Events for one stream.
@@ -112,6 +113,35 @@ pub enum WaitError {
     Fault(#[from] Fault),
 }
 
+/// What keeps a store from taking events, now or soon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreTrouble {
+    /// There is no room for more: what does not fit is refused with this cause. Reads go on, and appends as soon as there is
+    /// room again.
+    NoRoom(FaultCause),
+    /// Writing or syncing failed: nothing is appended until the store is opened again. Reads go on.
+    Stopped,
+}
+
+impl StoreTrouble {
+    /// Whether it stays until the store is opened again.
+    pub const fn is_lasting(self) -> bool {
+        matches!(self, Self::Stopped)
+    }
+
+    /// What is to be said about it to everybody: without paths.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::NoRoom(FaultCause::StorageFull) => {
+                "the disk is full: what does not fit is refused until there is room"
+            }
+            Self::NoRoom(FaultCause::StorageReadOnly) => "the disk is read-only: nothing new is taken until it is not",
+            Self::NoRoom(FaultCause::Other) => "the disk refuses more files: what does not fit is refused meanwhile",
+            Self::Stopped => "writing failed: nothing new is taken until the process is started again",
+        }
+    }
+}
+
 /// What to read of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamRead {
@@ -185,6 +215,11 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// The last durable position.
     fn end(&self) -> Position;
+
+    /// What keeps it from taking events, now or soon; for those who watch. Told from memory.
+    fn trouble(&self) -> Option<StoreTrouble> {
+        None
+    }
 
     /// Appends to several streams, all or nothing; the results in the order of the appends. The events of one call have
     /// neighbouring positions, in the order given.

@@ -64,6 +64,13 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// [`io::ErrorKind::WouldBlock`] where somebody else has it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Any + Send + Sync>>;
 
+    /// So many bytes can still be written under `dir`, where that is known: what would not fit need not be tried, which
+    /// would take from others meanwhile what it then gives back.
+    fn free(&self, dir: &Path) -> Option<u64> {
+        let _ = dir;
+        None
+    }
+
     /// How long the next sync takes in a simulation; asked once before each, and only with
     /// [`crate::Workers::Tasks`]. A real disk takes its time by itself.
     fn sync_delay(&self) -> Duration {
@@ -134,13 +141,6 @@ pub fn read_up_to(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Re
     Ok(filled)
 }
 
-/// Whether a refused write changed nothing and may be taken later: no room (device, quota, or a limit on the file's
-/// size), or a file system that was made read-only.
-pub(crate) fn may_have_room_later(error: &io::Error) -> bool {
-    use io::ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge | ReadOnlyFilesystem)
-}
-
 /// The operating system's file system.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemDisk;
@@ -179,6 +179,12 @@ impl Disk for SystemDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
+    }
+
+    #[cfg(unix)]
+    fn free(&self, dir: &Path) -> Option<u64> {
+        let system = rustix::fs::statvfs(dir).ok()?;
+        system.f_bavail.checked_mul(system.f_frsize)
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Any + Send + Sync>> {

@@ -2,6 +2,9 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use madrigal_core::{Fault, FaultCause, FaultRetry};
 
 /// Why a journal could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -64,18 +67,36 @@ pub enum OpenError {
     },
 }
 
+/// What keeps a journal from taking more; it looks for room by itself, every second at the latest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no room on the disk for the journal in {}: {reason}", dir.display())]
+pub struct NoRoom {
+    /// The journal's directory.
+    pub dir: PathBuf,
+    /// Whether the disk is full or takes no writes at all; [`FaultCause::Other`] where the system says something else.
+    pub cause: FaultCause,
+    /// What the system said.
+    pub reason: String,
+}
+
+impl NoRoom {
+    /// The fault of an append that was refused for this.
+    pub fn fault(self) -> Fault {
+        let cause = self.cause;
+        let retry = FaultRetry::After(Duration::from_secs(1));
+        Fault::not_applied("journal", "append", self).with_retry(retry).with_cause(cause)
+    }
+}
+
 /// Why a batch was not accepted; nothing of it is or will be in the log.
 #[derive(Debug, thiserror::Error)]
 pub enum EnqueueError {
     /// The buffer is full: wait for [`crate::Journal::room`] and try again.
     #[error("the journal's buffer is full")]
     Full,
-    /// The disk is full. The journal goes on by itself when there is room again.
-    #[error("no room on the disk for the journal: {reason}")]
-    NoSpace {
-        /// What the system said.
-        reason: String,
-    },
+    /// The disk is full, or takes no writes. The journal goes on by itself when there is room again.
+    #[error(transparent)]
+    NoRoom(NoRoom),
     /// A batch without records, or one larger than [`crate::Batch::MAX_BYTES`].
     #[error("a batch has 1 to {} bytes, this one has {actual}", crate::Batch::MAX_BYTES)]
     Size {

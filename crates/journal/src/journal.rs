@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use madrigal_core::{Fault, FaultRetry, Host, LogEpoch, Position, Timestamp, tasks};
+use madrigal_core::{Fault, Host, LogEpoch, Position, Timestamp, tasks};
 use tokio::task::AbortHandle;
 
 use crate::archive::{self, Archived};
 use crate::batch::Batch;
 use crate::epoch::EpochFile;
-use crate::error::{ArchiveError, EnqueueError, OpenError, ReadError};
+use crate::error::{ArchiveError, EnqueueError, NoRoom, OpenError, ReadError};
 use crate::frame;
 use crate::options::{JournalOptions, Workers};
 use crate::read::{self, Record};
@@ -76,6 +76,12 @@ impl Journal {
         self.shared.poisoned()
     }
 
+    /// What keeps the journal from taking more now, or soon: the active segment may have some room left.
+    pub fn no_room(&self) -> Option<NoRoom> {
+        let state = self.shared.state();
+        state.stalled.clone().or_else(|| state.unprepared.clone())
+    }
+
     /// Accepts a batch: gives it its positions and its place in the next group. Short, never blocks on I/O.
     ///
     /// Accepted is not durable: wait for [`Ticket::durable`]. The batch becomes durable even if nobody waits.
@@ -129,10 +135,7 @@ impl Journal {
                     return Ok(ticket);
                 }
                 Err(EnqueueError::Full) => room.await,
-                Err(error @ EnqueueError::NoSpace { .. }) => {
-                    let retry = FaultRetry::After(Duration::from_secs(1));
-                    return Err(Fault::not_applied("journal", "append", error).with_retry(retry));
-                }
+                Err(EnqueueError::NoRoom(no_room)) => return Err(no_room.fault()),
                 Err(error) => return Err(Fault::permanent("journal", "append", error)),
             }
         }
@@ -215,8 +218,8 @@ impl Journal {
 
     /// Whether a frame of `bytes` can be accepted: into the active segment, or into the next one if that is ready.
     fn check_room(&self, state: &mut State, bytes: usize) -> Result<(), EnqueueError> {
-        if let Some(reason) = &state.stalled {
-            return Err(EnqueueError::NoSpace { reason: reason.clone() });
+        if let Some(no_room) = &state.stalled {
+            return Err(EnqueueError::NoRoom(no_room.clone()));
         }
         let group = state.buffer.len() + bytes;
         if !state.buffer.is_empty() && group > self.shared.options.max_pending_bytes {
@@ -244,12 +247,10 @@ impl Journal {
             SpareState::Wanted(capacity) => {
                 let capacity = (*capacity).max(next_size(0, 0, bytes as u64));
                 state.spare = SpareState::Wanted(capacity);
-                Err(EnqueueError::Full)
-            }
-            SpareState::Failed(reason) => {
-                let reason = reason.clone();
-                want(state);
-                Err(EnqueueError::NoSpace { reason })
+                match &state.unprepared {
+                    Some(no_room) => Err(EnqueueError::NoRoom(no_room.clone())),
+                    None => Err(EnqueueError::Full),
+                }
             }
         }
     }

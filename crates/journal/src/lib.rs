@@ -33,7 +33,7 @@ mod writer;
 pub use archive::Archived;
 pub use batch::Batch;
 pub use disk::{Disk, DiskFile, MemoryDisk, MemoryFaults, SystemDisk};
-pub use error::{ArchiveError, EnqueueError, OpenError, ReadError};
+pub use error::{ArchiveError, EnqueueError, NoRoom, OpenError, ReadError};
 pub use journal::{Journal, Ticket};
 pub use options::{Durability, JournalOptions, Workers};
 pub use read::Record;

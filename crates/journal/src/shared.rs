@@ -1,13 +1,15 @@
 //! What appenders, the writer, the preparer and readers share.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use madrigal_core::{Fault, FaultOutcome, FaultRetry, LogEpoch};
+use madrigal_core::{Fault, FaultCause, FaultOutcome, FaultRetry, LogEpoch};
 use tokio::sync::{Notify, watch};
 
+use crate::error::NoRoom;
 use crate::options::JournalOptions;
 use crate::segment::{Segment, Spare};
 
@@ -30,7 +32,9 @@ pub(crate) struct State {
     /// Prepared files that turned out too small; removed by the preparer.
     pub(crate) discarded: Vec<PathBuf>,
     /// Set while the writer cannot write for lack of room.
-    pub(crate) stalled: Option<String>,
+    pub(crate) stalled: Option<NoRoom>,
+    /// Set while the preparer cannot make the next segment; it goes on trying.
+    pub(crate) unprepared: Option<NoRoom>,
     /// The handle was dropped: write what was accepted, then stop.
     pub(crate) closing: bool,
 }
@@ -43,8 +47,6 @@ pub(crate) enum SpareState {
     Wanted(u64),
     /// Zeroed and durable.
     Ready(Spare),
-    /// Could not be made for lack of room; asked for again by the next append that needs it.
-    Failed(String),
 }
 
 /// Wakes a worker, be it a thread or a task; one that is not asleep looks again before it sleeps.
@@ -123,6 +125,7 @@ impl Shared {
             spare: SpareState::Idle,
             discarded: Vec::new(),
             stalled: None,
+            unprepared: None,
             closing: false,
         };
         Self {
@@ -169,6 +172,11 @@ impl Shared {
         self.room.notify_waiters();
         // Those who tail wake up and find the poison.
         self.end.send_modify(|_| {});
+    }
+
+    /// What an error of the file system means for those who append.
+    pub(crate) fn no_room(&self, error: &io::Error) -> NoRoom {
+        NoRoom { dir: self.dir.clone(), cause: FaultCause::of_io(error), reason: error.to_string() }
     }
 
     pub(crate) fn poisoned(&self) -> Option<&str> {

@@ -8,9 +8,9 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use madrigal_core::tasks;
+use madrigal_core::{FaultCause, tasks};
 
-use crate::disk::{may_have_room_later, write_all_at};
+use crate::disk::write_all_at;
 use crate::options::Durability;
 use crate::segment::{FIRST_FRAME, Mark, Segment, SegmentHeader, Spare, next_size};
 use crate::shared::{Shared, SpareState, State};
@@ -161,21 +161,25 @@ impl Writer {
             let header = SegmentHeader { salt: shared.salt, first, epoch: shared.epoch };
             written = write_all_at(&*spare.file, &header.encode(), 0);
             if written.is_ok() {
-                self.roll(shared, &spare, header).map_err(|error| format!("beginning a segment: {error}"))?;
-            } else {
-                group.roll = Some(spare);
+                written = self.name(shared, &spare, header)?;
+            }
+            match &written {
+                Ok(()) => {
+                    self.begin(shared, &spare, header).map_err(|error| format!("beginning a segment: {error}"))?
+                }
+                Err(_) => group.roll = Some(spare),
             }
         }
         let written = written.and_then(|()| write_all_at(&*self.active.file, &group.bytes, self.offset));
         self.group = Some(group);
         match written {
             Ok(()) => {
-                if let Some(reason) = shared.state().stalled.take() {
-                    tracing::info!(dir = %shared.dir.display(), reason, "there is room again");
+                if let Some(no_room) = shared.state().stalled.take() {
+                    tracing::info!(dir = %shared.dir.display(), reason = no_room.reason, "there is room again");
                 }
                 Ok(Written::Whole)
             }
-            Err(error) if may_have_room_later(&error) => {
+            Err(error) if FaultCause::of_io(&error).is_storage() => {
                 let mut state = shared.state();
                 if state.closing {
                     return Err(format!("write: {error}"));
@@ -183,7 +187,7 @@ impl Writer {
                 if state.stalled.is_none() {
                     tracing::warn!(dir = %shared.dir.display(), %error, "no room to write; appends are refused");
                 }
-                state.stalled = Some(error.to_string());
+                state.stalled = Some(shared.no_room(&error));
                 Ok(Written::NoRoom)
             }
             Err(error) => Err(format!("write: {error}")),
@@ -205,17 +209,26 @@ impl Writer {
         Ok(())
     }
 
-    /// Begins a segment whose header is written: header durable first, then the name, so that a named segment always has
-    /// a whole header.
-    fn roll(&mut self, shared: &Shared, spare: &Spare, header: SegmentHeader) -> io::Result<()> {
+    /// Gives a segment whose header is written its name: header durable first, so that a named segment always has a whole
+    /// one. The inner error is lack of room (a directory may have to grow for a name): nothing was named.
+    fn name(&self, shared: &Shared, spare: &Spare, header: SegmentHeader) -> Result<io::Result<()>, String> {
+        let failed = |error: io::Error| format!("beginning a segment: {error}");
         if shared.options.durability == Durability::Buffered {
             // Only the last segment may have a tail that is not durable.
-            self.active.file.sync_data()?;
+            self.active.file.sync_data().map_err(failed)?;
         }
-        let disk = &*shared.options.disk;
-        spare.file.sync_data()?;
+        spare.file.sync_data().map_err(failed)?;
         let path = shared.dir.join(Segment::name(header.first));
-        disk.rename(&spare.path, &path)?;
+        match shared.options.disk.rename(&spare.path, &path) {
+            Err(error) if !FaultCause::of_io(&error).is_storage() => Err(failed(error)),
+            named => Ok(named),
+        }
+    }
+
+    /// Begins a segment that has its name.
+    fn begin(&mut self, shared: &Shared, spare: &Spare, header: SegmentHeader) -> io::Result<()> {
+        let disk = &*shared.options.disk;
+        let path = shared.dir.join(Segment::name(header.first));
         disk.sync_dir(&shared.dir)?;
         let file = disk.open(&path)?;
         let segment = Arc::new(Segment::new(path, file, header, spare.capacity));

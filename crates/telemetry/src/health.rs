@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::join_all;
 use madrigal_core::tasks::{self, Instant};
-use madrigal_core::{Host, Timestamp};
+use madrigal_core::{Host, Position, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -59,6 +59,18 @@ impl Check {
     /// It does what it should.
     pub fn healthy(name: &'static str, detail: impl Into<String>) -> Self {
         Self { name, status: Status::Healthy, detail: detail.into() }
+    }
+
+    /// An event store whose log ends at `end`: degraded where something keeps it from taking more for now, unhealthy where
+    /// that lasts; said in words. What is there can be read either way.
+    pub fn log(end: Position, trouble: Option<(bool, &str)>) -> Self {
+        match trouble {
+            None => Self::healthy(Self::EVENT_STORE, format!("end at {end}")),
+            Some((lasting, words)) => {
+                let status = if lasting { Status::Unhealthy } else { Status::Degraded };
+                Self { name: Self::EVENT_STORE, status, detail: format!("{words}; end at {end}") }
+            }
+        }
     }
 
     /// It does, with something missing or late.

@@ -169,7 +169,8 @@ impl CatalogService {
     /// How the service fares.
     pub async fn health(&self) -> Vec<Check> {
         let parts = &self.parts;
-        let mut checks = vec![Check::healthy(Check::EVENT_STORE, format!("end at {}", parts.store.end()))];
+        let trouble = parts.store.trouble().map(|trouble| (trouble.is_lasting(), trouble.words()));
+        let mut checks = vec![Check::log(parts.store.end(), trouble)];
         checks.push(if parts.desk.is_open() {
             Check::healthy("stockDesk", format!("{} commands waiting", parts.desk.waiting()))
         } else {

@@ -8,7 +8,8 @@ use madrigal_event_store::{DynEventStore, Snapshot, SnapshotStore, StreamRead};
 
 use crate::commands::{Fulfilled, Shelf, Slip};
 use crate::domain::{
-    Product, ProductEvent, ProductId, Request, RequestKey, Reservation, ReservationEvent, SagaKey, Stock, StockEvent,
+    BooksBroken, Product, ProductEvent, ProductId, Request, RequestKey, Reservation, ReservationEvent, SagaKey, Stock,
+    StockEvent,
 };
 
 /// Identifies the form of a stock's snapshot: change it whenever [`Stock`] changes.
@@ -49,16 +50,37 @@ impl Loader {
     /// # Errors
     /// As [`Loader::product`]; also if the history of the stock does not balance.
     pub async fn shelf(&self, id: &ProductId) -> Result<Shelf, Fault> {
-        let (product, product_version) = self.product(id).await?;
         let stream = id.stock_stream();
-        let (mut stock, start) = self.stock_snapshot(&stream).await.unwrap_or_default();
-        let stock_version = self
-            .fold(&stream, start, |event| {
-                stock = stock.after(&StockEvent::read(event)?)?;
-                Ok(())
-            })
-            .await?;
-        Ok(Shelf { product: product.map(Arc::new), product_version, stock, stock_version })
+        let snapshot = self.stock_snapshot(&stream).await;
+        if let Some((stock, start)) = snapshot {
+            let (books, version) = self.books(&stream, stock, start, |_, _| {}).await?;
+            // A snapshot beyond its stream, or which its next events do not fit, is not of this history.
+            if let Some(stock) = books.ok().filter(|_| version >= start) {
+                return self.shelf_with(id, stock, version).await;
+            }
+        }
+        let (stock, version) = self.whole_books(&stream, snapshot).await?;
+        self.shelf_with(id, stock, version).await
+    }
+
+    /// A product and its stock, from their first events on: for who has a reason to doubt the snapshot.
+    ///
+    /// # Errors
+    /// As [`Loader::shelf`].
+    pub async fn shelf_anew(&self, id: &ProductId) -> Result<Shelf, Fault> {
+        let stream = id.stock_stream();
+        let snapshot = self.stock_snapshot(&stream).await;
+        let (stock, version) = self.whole_books(&stream, snapshot).await?;
+        self.shelf_with(id, stock, version).await
+    }
+
+    /// Whether a stream is at this version still.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the store broke.
+    pub async fn is_at(&self, stream: &StreamName, version: StreamVersion) -> Result<bool, Fault> {
+        let after = self.store.read_stream(stream, StreamRead { after: version, limit: 1 }).await?;
+        Ok(after.version == version)
     }
 
     /// A saga's reservation.
@@ -127,8 +149,54 @@ impl Loader {
         let Ok(state) = JsonBytes::of(&stock) else { return };
         let snapshot = Snapshot { version, schema_hash: STOCK_FORM, state };
         if let Err(fault) = snapshots.save(&id.stock_stream(), snapshot).await {
-            tracing::warn!(product_id = %id, error = %fault.chain(), "a snapshot of a stock was not kept");
+            tracing::debug!(product_id = %id, error = %fault.chain(), "a snapshot of a stock was not kept; the next one comes");
         }
+    }
+
+    async fn shelf_with(&self, id: &ProductId, stock: Stock, stock_version: StreamVersion) -> Result<Shelf, Fault> {
+        let (product, product_version) = self.product(id).await?;
+        Ok(Shelf { product: product.map(Arc::new), product_version, stock, stock_version })
+    }
+
+    /// The stock that a whole stream makes, and its version. Where that shows the snapshot to be wrong none is trusted
+    /// any more: they are all forgotten.
+    async fn whole_books(
+        &self,
+        stream: &StreamName,
+        snapshot: Option<(Stock, StreamVersion)>,
+    ) -> Result<(Stock, StreamVersion), Fault> {
+        let mut confirmed = snapshot.is_none();
+        let see = |version, stock| confirmed |= snapshot == Some((stock, version));
+        let (books, version) = self.books(stream, Stock::default(), StreamVersion::NONE, see).await?;
+        if let (false, Some(snapshots)) = (confirmed, &self.snapshots) {
+            tracing::error!(%stream, "a snapshot is not what its stream makes; all snapshots of stocks are forgotten");
+            if let Err(fault) = snapshots.clear().await {
+                tracing::warn!(error = %fault.chain(), "the snapshots of stocks were not forgotten");
+            }
+        }
+        Ok((books.map_err(|error| Fault::permanent("catalog", "load", error))?, version))
+    }
+
+    /// Folds a stock from `start` on; shows every state on the way to `see`.
+    async fn books(
+        &self,
+        stream: &StreamName,
+        stock: Stock,
+        start: StreamVersion,
+        mut see: impl FnMut(StreamVersion, Stock) + Send,
+    ) -> Result<(Result<Stock, BooksBroken>, StreamVersion), Fault> {
+        let mut books = Ok(stock);
+        let version = self
+            .fold(stream, start, |event| {
+                let moved = StockEvent::read(event)?;
+                books = books.and_then(|stock: Stock| stock.after(&moved));
+                if let Ok(stock) = books {
+                    see(event.version(), stock);
+                }
+                Ok(())
+            })
+            .await?;
+        Ok((books, version))
     }
 
     async fn stock_snapshot(&self, stream: &StreamName) -> Option<(Stock, StreamVersion)> {
@@ -143,12 +211,13 @@ impl Loader {
         stock.balances().then_some((stock, snapshot.version))
     }
 
-    /// Hands every event of a stream after `start` to `fold`; returns the stream's version.
+    /// Hands every event of a stream after `start` to `fold`; returns the stream's version, which is below `start` where
+    /// the stream does not go that far.
     async fn fold(
         &self,
         stream: &StreamName,
         start: StreamVersion,
-        mut fold: impl FnMut(&madrigal_core::RecordedEvent) -> Result<(), FoldError> + Send,
+        mut fold: impl FnMut(&madrigal_core::RecordedEvent) -> Result<(), crate::domain::UnreadableEvent> + Send,
     ) -> Result<StreamVersion, Fault> {
         let mut after = start;
         loop {
@@ -159,7 +228,7 @@ impl Loader {
             match slice.events.last() {
                 Some(last) if slice.has_more() => after = last.version(),
                 Some(last) => return Ok(last.version()),
-                None => return Ok(after),
+                None => return Ok(slice.version),
             }
         }
     }
@@ -169,13 +238,4 @@ impl std::fmt::Debug for Loader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Loader").field("log", self.store.log()).finish_non_exhaustive()
     }
-}
-
-/// Why a stream's events do not make a state.
-#[derive(Debug, thiserror::Error)]
-enum FoldError {
-    #[error(transparent)]
-    Unreadable(#[from] crate::domain::UnreadableEvent),
-    #[error(transparent)]
-    Books(#[from] crate::domain::BooksBroken),
 }

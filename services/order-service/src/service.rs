@@ -125,7 +125,8 @@ impl OrderService {
 
     /// How the service fares.
     pub async fn health(&self) -> Vec<Check> {
-        let mut checks = vec![Check::healthy(Check::EVENT_STORE, format!("end at {}", self.parts.store.end()))];
+        let trouble = self.parts.store.trouble().map(|trouble| (trouble.is_lasting(), trouble.words()));
+        let mut checks = vec![Check::log(self.parts.store.end(), trouble)];
         let views = [
             ("orderView", self.parts.orders.reader().lag().await),
             ("sagaDirectory", self.parts.sagas.reader().lag().await),

@@ -30,6 +30,8 @@ pub struct PaymentService {
     queries: PaymentQueries,
     calls: Arc<Calls>,
     events: DynEventStore,
+    /// The sandbox provider's own log, where it is the provider.
+    ledger: Option<DynEventStore>,
 }
 
 impl PaymentService {
@@ -40,8 +42,8 @@ impl PaymentService {
     pub async fn open(config: PaymentConfig, host: Host) -> Result<Self, Fault> {
         let events = open_log(config.dir.join("payment"), "payment", &host).await?;
         let ledger = open_log(config.dir.join("provider"), "provider", &host).await?;
-        let provider = Sandbox::new(ledger, host, config.sandbox);
-        Ok(Self::with(events, Arc::new(provider)))
+        let provider = Sandbox::new(Arc::clone(&ledger), host, config.sandbox);
+        Ok(Self { ledger: Some(ledger), ..Self::with(events, Arc::new(provider)) })
     }
 
     /// The service on this store, with this provider.
@@ -54,7 +56,7 @@ impl PaymentService {
             .on::<ChargePayment>(Arc::clone(&answers))
             .on::<RefundPayment>(answers)
             .on::<TellPayments>(Arc::new(queries.clone()));
-        Self { payments, queries, calls: Arc::new(calls), events }
+        Self { payments, queries, calls: Arc::new(calls), events, ledger: None }
     }
 
     /// What neighbours may ask.
@@ -84,13 +86,9 @@ impl PaymentService {
 
     /// How the payments' log and the provider are.
     pub async fn health(&self) -> Vec<Check> {
-        let log = match self.events.read_log(self.events.end(), 1).await {
-            Ok(_) => Check::healthy(Check::EVENT_STORE, format!("end at {}", self.events.end())),
-            Err(error) => {
-                tracing::warn!(cause = %error, "the payments' log does not answer");
-                Check::unhealthy(Check::EVENT_STORE, "the payments' log does not answer")
-            }
-        };
+        let ledger = self.ledger.as_ref().and_then(|ledger| ledger.trouble());
+        let trouble = self.events.trouble().or(ledger);
+        let log = Check::log(self.events.end(), trouble.map(|trouble| (trouble.is_lasting(), trouble.words())));
         let provider = match self.queries.provider_answers().await {
             Ok(()) => Check::healthy("paymentProvider", "answers"),
             Err(fault) => {

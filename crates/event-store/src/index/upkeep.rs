@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use madrigal_core::tasks;
+use madrigal_core::{FaultCause, tasks};
 use madrigal_journal::{Journal, Workers};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -35,7 +35,14 @@ struct State {
     closing: bool,
     /// Grows with everything that may be work for a thread.
     changes: u64,
-    failure: Option<String>,
+    failure: Option<HeldUp>,
+}
+
+/// Why the index cannot be written now.
+#[derive(Debug, Clone)]
+pub(crate) struct HeldUp {
+    pub(crate) cause: FaultCause,
+    pub(crate) reason: String,
 }
 
 /// What the mutex holds besides the index: the store's own.
@@ -119,7 +126,7 @@ impl<X: HasIndex> Shared<X> {
     }
 
     /// Why tables cannot be written, if they cannot.
-    pub(crate) fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self) -> Option<HeldUp> {
         self.state().failure.clone()
     }
 
@@ -201,10 +208,22 @@ impl<X: HasIndex> Shared<X> {
                 Duration::ZERO
             }
             Err(error) => {
-                tracing::warn!(%error, "runs of the index cannot be merged; it works on");
+                self.note(Some(&error));
                 PAUSE
             }
         }
+    }
+
+    /// Keeps what the last write met, and says it once however often it is met.
+    fn note(&self, error: Option<&IndexError>) {
+        let held_up = error.map(|error| HeldUp { cause: error.cause(), reason: error.to_string() });
+        let mut state = self.state();
+        match (&state.failure, &held_up, error) {
+            (None, Some(_), Some(error)) => tracing::warn!(%error, "the index cannot be written, trying again"),
+            (Some(_), None, _) => tracing::info!("the index can be written again"),
+            _ => {}
+        }
+        state.failure = held_up;
     }
 
     /// Makes the next set of runs, one thread at a time, and puts it in place.
@@ -216,10 +235,7 @@ impl<X: HasIndex> Shared<X> {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         let set = Arc::clone(&self.index().index().runs);
         let made = make(&mut runs, &set);
-        self.state().failure = made.as_ref().err().map(|error| {
-            tracing::warn!(%error, "the index cannot be written");
-            error.to_string()
-        });
+        self.note(made.as_ref().err());
         let result = made.map(|set| place(self.index().index(), Arc::new(set)));
         self.written.notify_waiters();
         result

@@ -149,5 +149,12 @@ pub(super) fn timed_out(service: &'static str, name: &'static str) -> Fault {
 
 /// The handler's fault as the caller sees it, the same over every transport.
 pub(super) fn of_service(service: &'static str, name: &'static str, fault: &Fault) -> Fault {
-    Fault { engine: service, operation: name, retry: fault.retry, outcome: fault.outcome, source: fault.chain().into() }
+    Fault {
+        engine: service,
+        operation: name,
+        retry: fault.retry,
+        outcome: fault.outcome,
+        cause: fault.cause,
+        source: fault.chain().into(),
+    }
 }

@@ -1,9 +1,9 @@
-//! Faults on the wire: the members `outcome`, `retry`, `retryAfterMs` and `cause` of a problem document.
+//! Faults on the wire: the members `outcome`, `retry`, `retryAfterMs`, `cause` and `storage` of a problem document.
 
 use std::time::Duration;
 
 use http::StatusCode;
-use madrigal_core::{Fault, FaultOutcome, FaultRetry};
+use madrigal_core::{Fault, FaultCause, FaultOutcome, FaultRetry};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -30,6 +30,10 @@ pub(super) fn to_problem(fault: &Fault) -> Problem {
         .with("outcome", json!(outcome_word(fault.outcome)))
         .with("retry", json!(retry))
         .with("cause", json!(fault.source.to_string()));
+    let problem = match fault.cause.word() {
+        Some(word) => problem.with("storage", json!(word)),
+        None => problem,
+    };
     match fault.retry {
         FaultRetry::After(after) => {
             let millis = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
@@ -49,6 +53,7 @@ struct Told {
     retry: Option<String>,
     retry_after_ms: Option<u64>,
     cause: Option<String>,
+    storage: Option<String>,
 }
 
 /// The fault behind an error answer of a service.
@@ -77,7 +82,8 @@ pub(super) fn from_answer(
         let said = told.detail.unwrap_or_default();
         format!("{} {} {said}", status.as_u16(), told.code).trim_end().to_owned()
     });
-    Fault { engine: service, operation: name, retry, outcome, source: source.into() }
+    let cause = told.storage.as_deref().and_then(FaultCause::parse).unwrap_or_default();
+    Fault { engine: service, operation: name, retry, outcome, cause, source: source.into() }
 }
 
 fn unsaid_retry(status: StatusCode, retry_after: Option<Duration>) -> FaultRetry {
@@ -91,6 +97,16 @@ fn unsaid_retry(status: StatusCode, retry_after: Option<Duration>) -> FaultRetry
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_to_the_calling_service_as_such() {
+        let fault = Fault::not_applied("journal", "append", "no room").with_cause(FaultCause::StorageFull);
+        let problem = serde_json::to_vec(&to_problem(&fault)).unwrap();
+        let told = from_answer("catalog-service", "x", StatusCode::SERVICE_UNAVAILABLE, None, &problem);
+        assert_eq!((told.cause, told.outcome), (FaultCause::StorageFull, FaultOutcome::NotApplied));
+        let told = from_answer("catalog-service", "x", StatusCode::SERVICE_UNAVAILABLE, None, b"{}");
+        assert_eq!(told.cause, FaultCause::Other);
+    }
 
     #[test]
     fn an_answer_that_does_not_say_is_judged_by_its_status() {

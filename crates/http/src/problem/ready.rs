@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::header::{ALLOW, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
-use madrigal_core::{Fault, FaultOutcome, FaultRetry, StreamVersion};
+use madrigal_core::{Fault, FaultCause, FaultOutcome, FaultRetry, StreamVersion};
 use serde_json::json;
 
 use super::{FieldError, Problem};
@@ -167,7 +167,8 @@ pub fn internal() -> Problem {
         .detail("It was logged under the traceId of this answer.")
 }
 
-/// 503 with `Retry-After` where trying again may help, else 500; logs the fault with its causes, once.
+/// 503 with `Retry-After` where trying again may help, else 500; logs the fault with its causes, once. Where the disk is
+/// full or read-only the problem says so, and nothing is logged here: the store has said it once for all requests.
 ///
 /// Where the effect is unknown the problem says so (`outcome`: `unknown`), so that the client repeats with the same
 /// Idempotency-Key instead of assuming that nothing happened.
@@ -180,12 +181,28 @@ pub fn from_fault(fault: &Fault) -> Problem {
         FaultRetry::Now => Duration::from_secs(1),
         FaultRetry::After(after) => after,
     };
-    tracing::warn!(engine = fault.engine, operation = fault.operation, cause = %fault.chain(), "answered 503");
-    let problem =
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily-unavailable", "Not available at the moment")
-            .retry_after(after);
+    let (problem, known) = match fault.cause {
+        FaultCause::StorageFull => (
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "storage-full", "No room to store it"),
+            "The disk is full; what is there can be read. ",
+        ),
+        FaultCause::StorageReadOnly => (
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "storage-read-only", "Nothing is stored now"),
+            "The disk is read-only; what is there can be read. ",
+        ),
+        FaultCause::Other => (
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily-unavailable", "Not available at the moment"),
+            "",
+        ),
+    };
+    if fault.cause.is_storage() {
+        tracing::debug!(engine = fault.engine, operation = fault.operation, cause = %fault.chain(), "answered 503");
+    } else {
+        tracing::warn!(engine = fault.engine, operation = fault.operation, cause = %fault.chain(), "answered 503");
+    }
+    let problem = problem.retry_after(after);
     let problem = match fault.outcome {
-        FaultOutcome::NotApplied => problem.detail("Nothing was changed. Try again."),
+        FaultOutcome::NotApplied => problem.detail(format!("{known}Nothing was changed. Try again.")),
         FaultOutcome::Unknown => problem.detail(
             "It is not known whether the request had its effect. Repeat it with the same Idempotency-Key, or read.",
         ),
@@ -205,7 +222,22 @@ impl From<Fault> for Problem {
 
 #[cfg(test)]
 mod tests {
+    use axum::response::IntoResponse;
+
     use super::*;
+
+    #[test]
+    fn a_full_or_read_only_disk_is_a_problem_of_its_own_with_the_time_to_try_again() {
+        let refused = |cause| {
+            let fault = Fault::not_applied("journal", "append", "no room in /data/secret").with_cause(cause);
+            from_fault(&fault.with_retry(FaultRetry::After(Duration::from_secs(3))))
+        };
+        let full = refused(FaultCause::StorageFull);
+        assert_eq!((full.status(), full.code()), (StatusCode::SERVICE_UNAVAILABLE, "storage-full"));
+        assert!(!full.to_string().contains("secret"));
+        assert_eq!(full.into_response().headers()[http::header::RETRY_AFTER], "3");
+        assert_eq!(refused(FaultCause::StorageReadOnly).code(), "storage-read-only");
+    }
 
     #[test]
     fn a_fault_never_shows_its_causes_to_a_customer() {

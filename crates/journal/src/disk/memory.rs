@@ -388,6 +388,11 @@ impl Disk for MemoryDisk {
         Ok(Box::new(MemoryLock { disk: self.clone(), path: path.to_owned(), time: state.time }))
     }
 
+    fn free(&self, _dir: &Path) -> Option<u64> {
+        let state = self.state();
+        state.faults.room.map(|room| room.saturating_sub(state.used()))
+    }
+
     fn sync_delay(&self) -> Duration {
         let state = self.state();
         let Some(takes) = &state.faults.sync_takes else { return Duration::ZERO };

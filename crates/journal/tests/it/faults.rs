@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use madrigal_core::{FaultOutcome, Position, Timestamp};
-use madrigal_journal::{Batch, EnqueueError, Journal, JournalOptions};
+use madrigal_core::{FaultCause, FaultOutcome, Position, Timestamp};
+use madrigal_journal::{Batch, EnqueueError, Journal, JournalOptions, NoRoom};
 
 use crate::faulty_disk::FaultyDisk;
 use crate::log::{all, append, open, small};
@@ -69,14 +69,14 @@ async fn a_failed_sync_stops_the_journal_and_nothing_is_answered_as_durable() {
 }
 
 /// Appends until the disk has no more; how many were acknowledged.
-async fn append_until_refused(journal: &Journal) -> (usize, String) {
+async fn append_until_refused(journal: &Journal) -> (usize, NoRoom) {
     for acknowledged in 0..10_000 {
         loop {
             let room = journal.room();
             match journal.enqueue(&Batch::of(&[5; 900]), Timestamp::default()) {
                 Ok(ticket) => break ticket.durable().await.unwrap(),
                 Err(EnqueueError::Full) => room.await,
-                Err(EnqueueError::NoSpace { reason }) => return (acknowledged, reason),
+                Err(EnqueueError::NoRoom(no_room)) => return (acknowledged, no_room),
                 Err(error) => panic!("{error}"),
             }
         }
@@ -89,22 +89,62 @@ async fn a_full_disk_refuses_before_anything_is_accepted_and_goes_on_when_there_
     let (dir, disk, options) = faulty();
     let (journal, _) = open(dir.path(), options);
     disk.0.no_new_files.store(true, Ordering::SeqCst);
-    let (acknowledged, _) = append_until_refused(&journal).await;
+    let (acknowledged, no_room) = append_until_refused(&journal).await;
     assert!(acknowledged >= 10, "the segment that was prepared is used up: {acknowledged}");
+    assert_eq!(no_room.cause, FaultCause::StorageFull);
     assert_eq!(all(&journal).len(), acknowledged, "reading goes on");
     assert!(journal.failure().is_none());
     disk.0.no_new_files.store(false, Ordering::SeqCst);
-    // Refused appends ask for room again: the first one that finds it is accepted.
-    let resumed = loop {
-        match journal.append(&Batch::of(b"resumed"), Timestamp::default()).await {
-            Ok(ticket) => break ticket.last(),
-            Err(fault) => assert_eq!(fault.outcome, FaultOutcome::NotApplied),
-        }
+    // It looks for room by itself: once it has found some, nothing is refused any more.
+    while journal.no_room().is_some() {
         tokio::task::yield_now().await;
-    };
+    }
+    let resumed = journal.append(&Batch::of(b"resumed"), Timestamp::default()).await.unwrap().last();
     assert_eq!(resumed, Position(acknowledged as u64 + 1));
     drop(journal);
     assert_eq!(open(dir.path(), small()).1.end, resumed);
+}
+
+#[tokio::test]
+async fn a_segment_that_would_not_fit_is_not_even_begun() {
+    let (dir, disk, options) = faulty();
+    let (journal, _) = open(dir.path(), options);
+    disk.0.free.store(20_000, Ordering::SeqCst);
+    let (_, no_room) = append_until_refused(&journal).await;
+    assert!(no_room.reason.contains("20000 bytes are free"), "{no_room}");
+    let spares = || std::fs::read_dir(dir.path()).unwrap().flatten().any(|file| file.file_name() == "spare-1");
+    assert!(!spares(), "what is free is left to others");
+    disk.0.free.store(u64::MAX, Ordering::SeqCst);
+    while journal.no_room().is_some() {
+        assert!(journal.failure().is_none());
+        tokio::task::yield_now().await;
+    }
+    append(&journal, b"resumed").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_segment_that_cannot_be_named_for_lack_of_room_is_waited_for() {
+    let (dir, disk, options) = faulty();
+    let (journal, _) = open(dir.path(), options.clone());
+    disk.0.no_renames.store(true, Ordering::SeqCst);
+    let mut tickets = Vec::new();
+    loop {
+        let room = journal.room();
+        match journal.enqueue(&Batch::of(&[5; 900]), Timestamp::default()) {
+            Ok(ticket) => tickets.push(ticket),
+            Err(EnqueueError::Full) => room.await,
+            Err(EnqueueError::NoRoom(no_room)) => break assert_eq!(no_room.cause, FaultCause::StorageFull),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(journal.failure().is_none(), "nothing was lost: there is nothing to stop for");
+    disk.0.no_renames.store(false, Ordering::SeqCst);
+    for ticket in &tickets {
+        ticket.durable().await.unwrap();
+    }
+    let last = tickets.last().unwrap().last();
+    drop(journal);
+    assert_eq!(open(dir.path(), options).1.end, last);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,7 +158,7 @@ async fn a_write_that_finds_no_room_is_waited_out_and_new_appends_are_refused_me
     loop {
         match journal.enqueue(&Batch::of(b"more"), Timestamp::default()) {
             Ok(ticket) => others.push(ticket),
-            Err(EnqueueError::NoSpace { .. }) => break,
+            Err(EnqueueError::NoRoom(_)) => break,
             Err(EnqueueError::Full) => {}
             Err(error) => panic!("{error}"),
         }

@@ -19,6 +19,10 @@ pub(crate) struct Faults {
     pub(crate) full: AtomicBool,
     /// New files fail for lack of room.
     pub(crate) no_new_files: AtomicBool,
+    /// Names cannot be changed for lack of room.
+    pub(crate) no_renames: AtomicBool,
+    /// So many bytes are free; unknown where it is the largest number.
+    pub(crate) free: AtomicU64,
     /// A write writes at most so many bytes.
     pub(crate) write_at_most: AtomicU64,
     /// How many syncs were asked for.
@@ -49,6 +53,8 @@ impl FaultyDisk {
             skipped_sync: AtomicBool::default(),
             full: AtomicBool::default(),
             no_new_files: AtomicBool::default(),
+            no_renames: AtomicBool::default(),
+            free: AtomicU64::new(u64::MAX),
             write_at_most: AtomicU64::new(u64::MAX),
             syncs: AtomicU64::default(),
             held: Mutex::default(),
@@ -88,6 +94,9 @@ impl Disk for FaultyDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if self.0.no_renames.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         SystemDisk.rename(from, to)
     }
 
@@ -100,6 +109,10 @@ impl Disk for FaultyDisk {
             return Ok(());
         }
         SystemDisk.sync_dir(dir)
+    }
+
+    fn free(&self, _dir: &Path) -> Option<u64> {
+        Some(self.0.free.load(Ordering::SeqCst)).filter(|free| *free != u64::MAX)
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Any + Send + Sync>> {

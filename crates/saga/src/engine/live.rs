@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use madrigal_core::{Fault, FaultOutcome, FaultRetry, Timestamp};
+use madrigal_core::{Fault, FaultCause, FaultOutcome, FaultRetry, Timestamp};
 use serde_json::Value;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::AbortHandle;
@@ -57,13 +57,21 @@ pub(crate) struct FaultCopy {
     operation: &'static str,
     retry: FaultRetry,
     outcome: FaultOutcome,
+    cause: FaultCause,
     chain: Arc<str>,
 }
 
 impl FaultCopy {
     pub(crate) fn of(fault: &Fault) -> Self {
         let (engine, operation) = (fault.engine, fault.operation);
-        Self { engine, operation, retry: fault.retry, outcome: fault.outcome, chain: fault.chain().into() }
+        Self {
+            engine,
+            operation,
+            retry: fault.retry,
+            outcome: fault.outcome,
+            cause: fault.cause,
+            chain: fault.chain().into(),
+        }
     }
 
     pub(crate) fn fault(&self) -> Fault {
@@ -72,6 +80,7 @@ impl FaultCopy {
             operation: self.operation,
             retry: self.retry,
             outcome: self.outcome,
+            cause: self.cause,
             source: self.chain.to_string().into(),
         }
     }

@@ -188,7 +188,12 @@ fn leave(shared: &Shared, live: &Arc<Live>, exit: Exit) {
             Stage::Parked(cause)
         }
         Exit::Broken(fault) => {
-            tracing::warn!(saga = %live.id, fault = fault.chain(), "a saga waits for its store");
+            // The store says once that there is no room, however many sagas meet it.
+            if fault.cause.is_storage() {
+                tracing::debug!(saga = %live.id, fault = fault.chain(), "a saga was not taken");
+            } else {
+                tracing::warn!(saga = %live.id, fault = fault.chain(), "a saga waits for its store");
+            }
             if begun { Stage::Left } else { Stage::Failed(FaultCopy::of(&fault)) }
         }
     };

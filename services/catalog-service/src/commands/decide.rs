@@ -295,6 +295,7 @@ pub(super) fn share(fault: &Arc<Fault>) -> Fault {
         operation: fault.operation,
         retry: fault.retry,
         outcome: fault.outcome,
+        cause: fault.cause,
         source: Box::new(Shared(Arc::clone(fault))),
     }
 }

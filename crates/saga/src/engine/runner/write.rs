@@ -101,7 +101,10 @@ impl Runner {
                 AppendError::Fault(fault) => {
                     unknown |= fault.outcome == FaultOutcome::Unknown;
                     faults += 1;
-                    if faults > MAX_FAULTS || fault.retry == FaultRetry::Never {
+                    // A full disk is waited out, however long, by what is under way; who starts a saga is told at once.
+                    let no_room = fault.cause.is_storage() && fault.outcome == FaultOutcome::NotApplied;
+                    let gives_up = if no_room { !lost && !unknown } else { faults > MAX_FAULTS };
+                    if gives_up || fault.retry == FaultRetry::Never {
                         let outcome = if unknown { FaultOutcome::Unknown } else { FaultOutcome::NotApplied };
                         return Err(Trouble::Exit(Exit::Broken(fault.with_outcome(outcome))));
                     }
