@@ -8,9 +8,11 @@ use clap_complete::Shell;
 
 use crate::output::Format;
 
+mod bench;
 mod examples;
 mod projections;
 
+pub use bench::BenchCommand;
 pub use projections::{Named, ProjectionsCommand};
 
 pub use examples::{EXAMPLES, command, parse};
@@ -97,6 +99,9 @@ pub enum Command {
         #[arg(long, requires = "repair")]
         confirm: bool,
     },
+    /// Measures this machine with this binary: speed, memory, and what limits them.
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Prints a completion script.
     Completions {
         /// For this shell.

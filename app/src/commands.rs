@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod bench;
 mod completions;
 mod doctor;
 mod erase;
@@ -25,6 +26,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Up(up) => run::up(&settings, up).await,
         Command::Serve(serve) => run::serve(&settings, serve).await,
+        Command::Bench(command) => bench::run(&settings, command).await,
         Command::Completions { shell } => completions::print(settings.output, shell),
         Command::Config(_) => show_config::show(&settings),
         Command::Token(command) => token::issue(&Config::load(&settings, None)?.config, settings.output, &command),

@@ -117,6 +117,33 @@ pub const EXAMPLES: &[(&str, &[&str])] = &[
     ("config", &["madrigal config show"]),
     ("config show", &["madrigal config show", "madrigal config show --config madrigal.toml --output json"]),
     ("doctor", &["madrigal doctor", "madrigal doctor --repair --data /var/lib/madrigal"]),
+    ("bench", &["madrigal bench journal", "madrigal bench orders --half"]),
+    (
+        "bench journal",
+        &[
+            "madrigal bench journal",
+            "madrigal bench journal --appenders 256 --bytes 200 --batches 1 --seconds 10 --records 0",
+            "madrigal bench journal --open /var/lib/madrigal/order/journal",
+        ],
+    ),
+    (
+        "bench store",
+        &[
+            "madrigal bench store",
+            "madrigal bench store --events 1000000 --json store.json",
+            "madrigal bench store --open /var/lib/madrigal/order/journal",
+        ],
+    ),
+    ("bench projection", &["madrigal bench projection", "madrigal bench projection --events 10000000 --reads 0"]),
+    (
+        "bench orders",
+        &[
+            "madrigal bench orders --half",
+            "madrigal bench orders --connections 64 --rates 500,1000 --seconds 30",
+            "madrigal bench orders --until 1000000 --until-connections 128",
+        ],
+    ),
+    ("bench footprint", &["madrigal bench footprint", "madrigal bench footprint --data /var/lib/madrigal"]),
     ("completions", &["madrigal completions bash", "madrigal completions zsh"]),
 ];
 

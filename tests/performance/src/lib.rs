@@ -1,17 +1,27 @@
-//! What the figures of `docs/performance.md` are measured with: the shop as a process of its own, on a directory of its own,
-//! loaded over HTTP by a client that costs little and whose cost is shown.
+//! What the figures of `docs/performance.md` are measured with; behind `madrigal bench`.
 //!
-//! * [`process`]: starts `madrigal up`, reads its CPU time and memory from `/proc`.
-//! * [`wire`]: HTTP/1.1 over one kept connection, as little as is needed.
-//! * [`workload`]: which order comes next; [`stock`]: the products and customers that orders are about.
-//! * [`load`]: closed and open loops. [`settle`]: waiting for views and sagas afterwards.
-//! * [`device`]: what the disk does by itself, in the same run. [`machine`]: where it was measured.
+//! Every benchmark measures the disk by itself in the same run, counts failures apart, and writes where, how and with which
+//! durability it was measured. Modules in reading order:
+//!
+//! * [`report`]: what every benchmark takes and writes; [`machine`]: where it ran; [`device`]: what the disk does by itself;
+//!   [`latency`]: how long calls took; [`cold`]: files that are not in memory; [`reopen`]: opening in a process of its own;
+//! * [`journal`]: appends beside the raw device and SQLite, and opening a long journal;
+//! * [`store`]: streams, snapshots, the whole log, and opening a large store;
+//! * [`projection`]: folding orders into the order view, in memory and into SQLite, while it is read;
+//! * [`orders`]: the whole shop as a process of its own, loaded over HTTP; [`footprint`]: the same, idle;
+//!   [`process`]: how it is started, and what `/proc` says of it.
 
+pub mod cold;
 pub mod device;
-pub mod load;
+pub mod footprint;
+pub mod journal;
+pub mod latency;
 pub mod machine;
+pub mod orders;
 pub mod process;
-pub mod settle;
-pub mod stock;
-pub mod wire;
-pub mod workload;
+pub mod projection;
+pub mod reopen;
+pub mod report;
+pub mod store;
+
+pub use report::{Common, Interrupted, Report, Tell, interruptible, on_one_thread};

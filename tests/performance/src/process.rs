@@ -8,12 +8,16 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use madrigal_core::tasks;
 
+use crate::machine::kib;
+
 /// Ticks of `/proc/PID/stat` in a second: `USER_HZ`, 100 on every Linux that Rust runs on here.
 const TICKS: f64 = 100.0;
 /// How long a shop may take until it is ready.
 const READY: Duration = Duration::from_secs(60);
 
 /// A running `madrigal up`; killed when dropped.
+///
+/// It runs with the defaults: without a configuration file, and without what the environment says with `MADRIGAL_`.
 #[derive(Debug)]
 pub struct ShopProcess {
     child: Child,
@@ -23,25 +27,40 @@ pub struct ShopProcess {
 }
 
 impl ShopProcess {
-    /// Starts `binary` on the directory `data` and waits until `/readyz` answers 200.
+    /// Starts `binary` on the directory `data` with these settings of its environment, and waits until `/readyz` answers 200
+    /// and `ready_line` was logged. Its log is a file in `log_dir`, where it also runs.
     ///
     /// # Errors
     /// Where it does not start or is not ready in a minute.
-    pub async fn start(binary: &Path, data: &Path, arguments: &[&str], ready_line: &str) -> anyhow::Result<Self> {
-        let log = data.with_extension("log");
+    ///
+    /// # Cancellation
+    /// It is killed.
+    pub async fn start(
+        binary: &Path,
+        data: &Path,
+        log_dir: &Path,
+        (arguments, settings): (&[&str], &[(&str, &str)]),
+        ready_line: &str,
+    ) -> anyhow::Result<Self> {
+        let log = log_dir.join("shop.log");
         let stderr = File::create(&log)?;
         let began = tasks::instant();
-        let child = Command::new(binary)
+        let mut command = Command::new(binary);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MADRIGAL_")) {
+            command.env_remove(name);
+        }
+        let child = command
+            .current_dir(log_dir)
             .arg("--data")
-            .arg(data)
+            .arg(std::path::absolute(data)?)
             .args(["up", "--listen", "127.0.0.1:0"])
             .args(arguments)
-            .env("MADRIGAL_USER__HASH_MEMORY_KIB", "8")
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr)
             .spawn()
-            .with_context(|| format!("{} does not start; build it first", binary.display()))?;
+            .with_context(|| format!("{} does not start", binary.display()))?;
         let mut shop = Self { child, address: String::new(), log, ready_after: Duration::ZERO };
         loop {
             let text = fs::read_to_string(&shop.log)?;
@@ -98,11 +117,7 @@ impl ShopProcess {
     /// Where the process is gone.
     pub fn memory(&self) -> anyhow::Result<(u64, u64)> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kib| kib * 1024)
-        };
-        Ok((field("VmRSS:").context("no VmRSS")?, field("VmHWM:").context("no VmHWM")?))
+        Ok((kib(&status, "VmRSS:").context("no VmRSS")?, kib(&status, "VmHWM:").context("no VmHWM")?))
     }
 
     /// The number of its threads.

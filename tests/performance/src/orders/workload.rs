@@ -1,6 +1,6 @@
 //! Which order comes next: 1 to 5 lines, products by Zipf's law, customers evenly; the same seed makes the same orders.
 
-use crate::wire;
+use super::wire;
 
 /// The exponent of the products' popularity.
 pub const SKEW: f64 = 0.99;

@@ -8,8 +8,8 @@ use madrigal_core::Host;
 use madrigal_http::{Role, TokenSigner};
 use serde_json::{Value, json};
 
-use crate::wire::{self, Connection};
-use crate::workload::product_id;
+use super::wire::{self, Connection};
+use super::workload::product_id;
 
 /// Units of each product at the start: more than any run sells.
 pub const STOCK: u64 = 100_000_000;

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use madrigal_core::{LogEpoch, LogName, Position, PositionToken, tasks};
 use serde_json::Value;
 
-use crate::wire::{self, Connection};
+use super::wire::{self, Connection};
 
 /// How long a view or the sagas may take.
 const LIMIT: Duration = Duration::from_secs(300);

@@ -1,0 +1,19 @@
+//! `madrigal bench …`.
+
+use clap::Subcommand;
+use madrigal_performance::{footprint, journal, orders, projection, store};
+
+/// What can be measured. Each takes the machine for itself: figures of a busy one mean little.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Appends to a journal, beside the raw device and SQLite, and opens a long one.
+    Journal(journal::Options),
+    /// Appends to an event store, loads streams with and without snapshots, scans it, and opens a large one.
+    Store(store::Options),
+    /// Folds the events of orders into the order view, in memory and in SQLite.
+    Projection(projection::Options),
+    /// Loads a whole shop with orders over HTTP.
+    Orders(orders::Options),
+    /// Looks at a shop that does nothing: time until it is ready, memory.
+    Footprint(footprint::Options),
+}

@@ -1,0 +1,42 @@
+//! `madrigal bench`: measures this machine with this binary.
+
+use madrigal_core::tasks::{self, StopSignal};
+use madrigal_performance::{Tell, footprint, interruptible, journal, on_one_thread, orders, projection, store};
+
+use crate::cli::{BenchCommand, Settings};
+use crate::output::{self, Format};
+
+pub(super) async fn run(settings: &Settings, command: BenchCommand) -> anyhow::Result<()> {
+    let tell = if settings.output == Format::Table { Tell::Output } else { Tell::Error };
+    let stop = stop_on_interrupt();
+    let report = match command {
+        BenchCommand::Journal(options) => interruptible(&stop, journal::run(&options, tell, &stop)).await,
+        BenchCommand::Store(options) => interruptible(&stop, store::run(&options, tell, &stop)).await,
+        BenchCommand::Projection(options) => interruptible(&stop, projection::run(&options, tell, &stop)).await,
+        // What loads another process gets a thread of its own; it looks at `stop` by itself, so that it ends what it started.
+        BenchCommand::Orders(options) => on_one_thread(move || orders::run(options, tell, stop)).await,
+        BenchCommand::Footprint(options) => {
+            let existing = settings.data.clone();
+            on_one_thread(move || footprint::run(options, existing, tell, stop)).await
+        }
+    }?;
+    if settings.output != Format::Table {
+        output::document(settings.output, &report)?;
+    }
+    Ok(())
+}
+
+/// Given at the first interrupt; a second one kills as usual.
+fn stop_on_interrupt() -> StopSignal {
+    let stop = StopSignal::new();
+    let interrupted = stop.clone();
+    tasks::spawn("interrupt", async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            output::message("stopping what was started");
+            interrupted.cancel();
+            let _ = tokio::signal::ctrl_c().await;
+            std::process::exit(130);
+        }
+    });
+    stop
+}
