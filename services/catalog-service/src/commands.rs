@@ -2,6 +2,7 @@
 //!
 //! * [`command`]: what may be asked, and the answers;
 //! * `working`: the state that one group of commands works on, and the events that it gathers;
+//! * `memory`: what the desk remembers of the log between groups;
 //! * `decide`: one command against that state;
 //! * [`desk`]: the queue, the task, the group's append;
 //! * [`rate`]: ratings, beside the desk; [`answers`]: other services' calls; [`expiry`]: what nobody needs any more.
@@ -11,6 +12,7 @@ pub mod command;
 mod decide;
 pub mod desk;
 pub mod expiry;
+mod memory;
 pub mod rate;
 mod working;
 

@@ -4,24 +4,25 @@
 //! in its caches, decides one after the other in memory, appends everything that they recorded with one `append_many`, and
 //! answers each when that is durable. While it waits for the disk the next commands gather in the queue.
 //!
-//! Decisions of group *n + 1* never build on what group *n* has not made durable: if an append fails, what its group
-//! touched is dropped and read again from the store.
+//! Decisions of group *n + 1* never build on what group *n* has not made durable: if an append fails, or turns out to be
+//! a repetition, what its group touched is dropped and read again from the store. An answer that comes with no event (a
+//! refusal, a stored answer) is given only when the log was looked at: see `memory`.
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lru::LruCache;
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{CallContext, Fault, FaultRetry, Host, Position};
-use madrigal_event_store::{AppendError, DynEventStore, limits};
+use madrigal_event_store::{AppendError, DynEventStore, limits, until_readable};
 use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Command, Reply};
 use super::decide::{decide, share};
-use super::working::{LoadFailure, Shelf, Slip, Working};
-use crate::domain::{Product, ProductId, RequestKey, SagaKey, Stock};
+use super::memory::{Memory, Unfenced, saga_of};
+use super::working::Working;
+use crate::domain::{Product, ProductId, Stock};
 use crate::store::Loader;
 
 /// How large the desk may grow.
@@ -80,14 +81,15 @@ struct Job {
 
 /// Snapshots that may wait to be written; more are left out, the next ones come soon.
 const SNAPSHOTS_WAITING: usize = 256;
-/// How often a group is decided again after it met a stream at another version, before its callers are told.
-const ATTEMPTS: u32 = 4;
+/// How often a group is decided, at most, while what it is decided on turns out to be old, before its callers are told.
+const ATTEMPTS: u32 = 6;
 /// What a caller is advised to wait when the queue is full: some groups' time.
 const QUEUE_FULL_WAIT: Duration = Duration::from_millis(50);
 
 impl StockDesk {
-    /// Starts the desk's task. It must be the only writer of this store's product, stock and reservation streams; another
-    /// one costs only time (versions are checked).
+    /// Starts the desk's task. It should be the only writer of this store's product, stock and reservation streams. Another
+    /// one, an old instance that goes on for a while, say, costs time: what it wrote is found when an append or an answer
+    /// is checked against the log. (What a line costs is not checked: it is as this desk last knew the product.)
     pub fn start(
         store: DynEventStore,
         loader: Loader,
@@ -98,16 +100,7 @@ impl StockDesk {
         let (queue, jobs) = mpsc::channel(options.queue.max(1));
         let (closing, ended) = (StopSignal::new(), StopSignal::new());
         let snapshots = start_snapshots(loader.clone());
-        let worker = Worker {
-            store,
-            loader,
-            listener,
-            host,
-            options,
-            shelves: LruCache::new(options.shelves),
-            slips: LruCache::new(options.slips),
-            snapshots,
-        };
+        let worker = Worker { store, memory: Memory::new(loader, options), listener, host, options, snapshots };
         let (stop, guard) = (closing.clone(), ended.clone().drop_guard());
         tasks::spawn("stock-desk", async move {
             worker.run(jobs, stop).await;
@@ -161,12 +154,10 @@ impl StockDesk {
 
 struct Worker {
     store: DynEventStore,
-    loader: Loader,
+    memory: Memory,
     listener: Arc<dyn ProductListener>,
     host: Host,
     options: DeskOptions,
-    shelves: LruCache<ProductId, Shelf>,
-    slips: LruCache<SagaKey, Slip>,
     snapshots: mpsc::Sender<(ProductId, Stock, madrigal_core::StreamVersion)>,
 }
 
@@ -219,39 +210,72 @@ impl Worker {
     }
 
     /// Decides a group, makes it durable and answers.
-    async fn work(&mut self, group: Vec<Job>) {
-        let mut attempt = 1;
-        loop {
-            let mut working = self.load(&group).await;
-            let replies: Vec<Result<Reply, Fault>> =
-                group.iter().map(|job| decide(&mut working, &job.command, &job.context, &self.host)).collect();
+    async fn work(&mut self, mut group: Vec<Job>) {
+        let mut distrusted = HashSet::new();
+        let mut obstacle = Fault::not_applied("catalog", "decide", "what the desk decides on changes again and again");
+        for attempt in 1..=ATTEMPTS {
+            let commands: Vec<&Command> = group.iter().map(|job| &job.command).collect();
+            let mut working = self.memory.load(&commands, &distrusted).await;
+            let (mut replies, mut fenced) = (Vec::with_capacity(group.len()), Vec::with_capacity(group.len()));
+            for job in &group {
+                let recorded = working.recorded();
+                replies.push(decide(&mut working, &job.command, &job.context, &self.host));
+                fenced.push(working.recorded() > recorded);
+            }
+            let answers = commands.iter().zip(&mut replies).zip(&fenced).filter(|(_, fenced)| !**fenced);
+            let mut answers: Vec<_> = answers.map(|((command, reply), _)| Unfenced { command, reply }).collect();
+            if !self.memory.still_so(&working, &mut answers).await {
+                tracing::debug!(attempt, commands = group.len(), "another writer was faster; deciding again");
+                continue;
+            }
+            // Nobody else was faster and the books do not balance: then it is the desk that is wrong about them.
+            let unbalanced: Vec<_> = working.unbalanced().filter(|id| distrusted.insert((*id).clone())).collect();
+            if !unbalanced.is_empty() {
+                tracing::error!(products = ?unbalanced, "the books would not balance; folding them again from the log");
+                continue;
+            }
             let appends = working.appends();
             let appended = if appends.is_empty() { Ok(Vec::new()) } else { self.store.append_many(appends).await };
             match appended {
                 Ok(appended) => {
                     let position = appended.iter().map(|stream| stream.position).max().unwrap_or_default();
-                    self.keep(working, position);
-                    answer(group, replies, position);
-                    return;
+                    self.tell(&working);
+                    if appended.iter().all(|stream| !stream.repeated) {
+                        self.keep(working, position);
+                        answer(group.into_iter().zip(replies), position);
+                        return;
+                    }
+                    // These very events were there, and more may have followed: `working` is not what the log makes of
+                    // them. A saga's have the same ids on every attempt, so that this one may not have been the first:
+                    // it is decided again. All others' ids are of this attempt, so that it was.
+                    let (again, done): (Vec<_>, Vec<_>) =
+                        group.into_iter().zip(replies).partition(|(job, _)| saga_of(&job.command).is_some());
+                    answer(done, position);
+                    group = again.into_iter().map(|(job, _)| job).collect();
+                    if group.is_empty() {
+                        return;
+                    }
+                    obstacle = Fault::unknown("catalog", "append", "it was recorded before, again and again");
                 }
                 // Nothing was written, and what this group was decided on is gone with `working`: read and decide again.
                 Err(error @ (AppendError::WrongVersion { .. } | AppendError::EventIdReused { .. })) => {
                     tracing::warn!(%error, attempt, commands = group.len(), "another writer was faster; deciding again");
-                    if attempt == ATTEMPTS {
-                        refuse(group, Fault::not_applied("catalog", "append", error));
-                        return;
+                    if let AppendError::WrongVersion { stream, actual, .. } = &error {
+                        until_readable(&*self.store, stream, *actual).await;
                     }
-                    attempt += 1;
+                    obstacle = Fault::not_applied("catalog", "append", error);
                 }
                 Err(AppendError::TooLarge { .. }) if group.len() > 1 => {
-                    let mut first = group;
-                    let second = first.split_off(first.len() / 2);
-                    Box::pin(self.work(first)).await;
+                    let second = group.split_off(group.len() / 2);
+                    Box::pin(self.work(group)).await;
                     Box::pin(self.work(second)).await;
                     return;
                 }
                 Err(AppendError::Fault(fault)) => {
-                    tracing::error!(error = %fault.chain(), commands = group.len(), "a group of commands was not made durable");
+                    // The store says once that there is no room, however many groups meet it.
+                    if !fault.cause.is_storage() {
+                        tracing::error!(error = %fault.chain(), commands = group.len(), "a group of commands was not made durable");
+                    }
                     refuse(group, fault);
                     return;
                 }
@@ -261,108 +285,33 @@ impl Worker {
                 }
             }
         }
+        refuse(group, obstacle);
     }
 
-    /// Gathers the state that a group's commands need: from the caches, and the rest from the store.
-    async fn load(&mut self, group: &[Job]) -> Working {
-        let mut working = Working::default();
-        let mut missing = HashSet::new();
-        for key in group.iter().filter_map(|job| key_of(&job.command)) {
-            if !working.has_request(key) {
-                let loaded = self.loader.request(key).await;
-                working.put_request(key, loaded.map_err(|fault| LoadFailure(Arc::new(fault))));
-            }
-        }
-        for saga in group.iter().filter_map(|job| saga_of(&job.command)) {
-            if working.has_slip(saga) || missing.contains(saga) {
-                continue;
-            }
-            match self.slips.pop(saga) {
-                Some(slip) => working.put_slip(saga.clone(), Ok(slip)),
-                None => {
-                    missing.insert(saga.clone());
-                }
-            }
-        }
-        for (saga, loaded) in self.loader.slips(missing.into_iter().collect()).await {
-            working.put_slip(saga, loaded.map_err(|fault| LoadFailure(Arc::new(fault))));
-        }
-        let mut missing = HashSet::new();
-        for job in group {
-            for id in products_of(&job.command, &working) {
-                if working.has_shelf(&id) || missing.contains(&id) {
-                    continue;
-                }
-                match self.shelves.pop(&id) {
-                    Some(shelf) => working.put_shelf(id, Ok(shelf)),
-                    None => {
-                        missing.insert(id);
-                    }
-                }
-            }
-        }
-        for (id, loaded) in self.loader.shelves(missing.into_iter().collect()).await {
-            working.put_shelf(id, loaded.map_err(|fault| LoadFailure(Arc::new(fault))));
-        }
-        working
-    }
-
-    /// Puts what is durable now back into the caches, and tells of it.
-    fn keep(&mut self, working: Working, position: Position) {
-        for (id, shelf, product_changed, stock_events) in working.touched() {
+    /// Tells of the products that changed.
+    fn tell(&self, working: &Working) {
+        for (id, shelf, product_changed, _) in working.touched() {
             if let (true, Some(product)) = (product_changed, &shelf.product) {
                 self.listener.changed(id, product, shelf.product_version);
             }
+        }
+    }
+
+    /// Remembers what is durable now, and has snapshots of it kept now and then.
+    fn keep(&mut self, working: Working, position: Position) {
+        for (id, shelf, _, stock_events) in working.touched() {
             let every = self.options.snapshot_every.max(1);
             let before = shelf.stock_version.0 - stock_events;
             if before / every != shelf.stock_version.0 / every {
                 let _ = self.snapshots.try_send((id.clone(), shelf.stock, shelf.stock_version));
             }
         }
-        let (shelves, slips) = working.into_durable(position);
-        for (id, shelf) in shelves {
-            self.shelves.put(id, shelf);
-        }
-        for (saga, slip) in slips {
-            self.slips.put(saga, slip);
-        }
+        self.memory.keep(working, position);
     }
 }
 
-fn saga_of(command: &Command) -> Option<&SagaKey> {
-    match command {
-        Command::Reserve { saga, .. }
-        | Command::Release { saga, .. }
-        | Command::Confirm { saga }
-        | Command::TakeBack { saga } => Some(saga),
-        Command::ChangeStock { .. } | Command::ChangeProduct { .. } => None,
-        Command::Once { command, .. } => saga_of(command),
-    }
-}
-
-fn key_of(command: &Command) -> Option<&RequestKey> {
-    match command {
-        Command::Once { key, .. } => Some(key),
-        _ => None,
-    }
-}
-
-/// The products whose shelves a command may need. (A reservation that this same group makes names its own.)
-fn products_of(command: &Command, working: &Working) -> Vec<ProductId> {
-    match command {
-        Command::Reserve { lines, .. } => lines.iter().filter_map(|(id, _)| ProductId::parse(id)).collect(),
-        Command::Release { saga, .. } | Command::Confirm { saga } | Command::TakeBack { saga } => {
-            let reservation = working.slip(saga).ok().and_then(|slip| slip.reservation.as_ref());
-            let lines = reservation.map(|reservation| reservation.lines.as_slice()).unwrap_or_default();
-            lines.iter().map(|line| line.product_id.clone()).collect()
-        }
-        Command::ChangeStock { product, .. } | Command::ChangeProduct { product, .. } => vec![product.clone()],
-        Command::Once { command, .. } => products_of(command, working),
-    }
-}
-
-fn answer(group: Vec<Job>, replies: Vec<Result<Reply, Fault>>, position: Position) {
-    for (job, reply) in group.into_iter().zip(replies) {
+fn answer(decided: impl IntoIterator<Item = (Job, Result<Reply, Fault>)>, position: Position) {
+    for (job, reply) in decided {
         // A caller that went away is told by its own repetition.
         let _ = job.answer.send(reply.map(|reply| reply.recorded_at(position)));
     }

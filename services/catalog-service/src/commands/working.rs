@@ -80,6 +80,8 @@ struct ShelfDraft {
     stock_events: Vec<NewEvent>,
     /// Versions before this group.
     loaded_at: (StreamVersion, StreamVersion),
+    /// Whether it was not read for this group.
+    remembered: bool,
 }
 
 #[derive(Debug)]
@@ -92,6 +94,8 @@ struct RequestDraft {
 struct SlipDraft {
     slip: Slip,
     events: Vec<NewEvent>,
+    /// Whether it was not read for this group.
+    remembered: bool,
 }
 
 /// The working set of one group.
@@ -105,6 +109,8 @@ pub(super) struct Working {
     touched_slips: Vec<SagaKey>,
     requests: HashMap<StreamName, RequestDraft>,
     touched_requests: Vec<StreamName>,
+    recorded: usize,
+    unbalanced: Vec<ProductId>,
 }
 
 impl Working {
@@ -119,9 +125,7 @@ impl Working {
     pub(super) fn put_shelf(&mut self, id: ProductId, loaded: Result<Shelf, LoadFailure>) {
         match loaded {
             Ok(shelf) => {
-                let loaded_at = (shelf.product_version, shelf.stock_version);
-                let draft = ShelfDraft { shelf, product_events: Vec::new(), stock_events: Vec::new(), loaded_at };
-                self.shelves.insert(id, draft);
+                self.shelves.insert(id, ShelfDraft::of(shelf, false));
             }
             Err(failure) => {
                 self.broken_shelves.insert(id, failure);
@@ -129,15 +133,51 @@ impl Working {
         }
     }
 
+    pub(super) fn put_remembered_shelf(&mut self, id: ProductId, shelf: Shelf) {
+        self.shelves.insert(id, ShelfDraft::of(shelf, true));
+    }
+
     pub(super) fn put_slip(&mut self, saga: SagaKey, loaded: Result<Slip, LoadFailure>) {
         match loaded {
             Ok(slip) => {
-                self.slips.insert(saga, SlipDraft { slip, events: Vec::new() });
+                self.slips.insert(saga, SlipDraft { slip, events: Vec::new(), remembered: false });
             }
             Err(failure) => {
                 self.broken_slips.insert(saga, failure);
             }
         }
+    }
+
+    pub(super) fn put_remembered_slip(&mut self, saga: SagaKey, slip: Slip) {
+        self.slips.insert(saga, SlipDraft { slip, events: Vec::new(), remembered: true });
+    }
+
+    /// The streams of these that were not read for this group, and which its append will not check; with their versions.
+    pub(super) fn remembered(&self, saga: Option<&SagaKey>, shelves: &[ProductId]) -> Vec<(StreamName, StreamVersion)> {
+        let mut streams = Vec::with_capacity(1 + 2 * shelves.len());
+        let slip = saga.and_then(|saga| Some((saga, self.slips.get(saga)?)));
+        if let Some((saga, draft)) = slip.filter(|(_, draft)| draft.remembered && draft.events.is_empty()) {
+            streams.push((saga.stream(), draft.slip.version));
+        }
+        for (id, draft) in shelves.iter().filter_map(|id| Some((id, self.shelves.get(id)?))) {
+            if draft.remembered && draft.product_events.is_empty() {
+                streams.push((id.product_stream(), draft.shelf.product_version));
+            }
+            if draft.remembered && draft.stock_events.is_empty() {
+                streams.push((id.stock_stream(), draft.shelf.stock_version));
+            }
+        }
+        streams
+    }
+
+    /// How many events were recorded.
+    pub(super) const fn recorded(&self) -> usize {
+        self.recorded
+    }
+
+    /// The products of which something was asked that their books cannot take.
+    pub(super) fn unbalanced(&self) -> impl Iterator<Item = &ProductId> {
+        self.unbalanced.iter()
     }
 
     pub(super) fn has_request(&self, key: &RequestKey) -> bool {
@@ -165,6 +205,7 @@ impl Working {
         draft.events.push(new_event(key.event_id(), record.written(), context));
         draft.loaded = Ok(Some(Fulfilled { record, product, position: IN_THIS_GROUP }));
         self.touched_requests.push(key.stream());
+        self.recorded += 1;
     }
 
     /// The shelf of a product that a command named.
@@ -190,6 +231,7 @@ impl Working {
         if draft.is_clean() {
             self.touched_shelves.push(id.clone());
         }
+        self.recorded += events.len();
         for (event_id, event) in events {
             let product = draft.shelf.product.take().map(Arc::unwrap_or_clone);
             draft.shelf.product = Product::evolve(product, event).map(Arc::new);
@@ -207,8 +249,15 @@ impl Working {
         let mut after = Vec::with_capacity(moves.len());
         for (id, _, event) in &moves {
             let draft = self.shelves.get(id).ok_or(BooksBroken)?;
-            after.push(draft.shelf.stock.after(event)?);
+            match draft.shelf.stock.after(event) {
+                Ok(stock) => after.push(stock),
+                Err(broken) => {
+                    self.unbalanced.push(id.clone());
+                    return Err(broken);
+                }
+            }
         }
+        self.recorded += moves.len();
         for ((id, event_id, event), stock) in moves.into_iter().zip(after) {
             let Some(draft) = self.shelves.get_mut(&id) else { continue };
             if draft.is_clean() {
@@ -237,6 +286,7 @@ impl Working {
         draft.slip.version = draft.slip.version.plus(1);
         draft.slip.position = IN_THIS_GROUP;
         draft.events.push(new_event(event_id, event.written(), context));
+        self.recorded += 1;
     }
 
     /// Everything that was recorded, one append per stream: products first, then stocks, then reservations, so that a
@@ -293,6 +343,11 @@ impl Working {
 }
 
 impl ShelfDraft {
+    fn of(shelf: Shelf, remembered: bool) -> Self {
+        let loaded_at = (shelf.product_version, shelf.stock_version);
+        Self { shelf, product_events: Vec::new(), stock_events: Vec::new(), loaded_at, remembered }
+    }
+
     fn is_clean(&self) -> bool {
         self.product_events.is_empty() && self.stock_events.is_empty()
     }

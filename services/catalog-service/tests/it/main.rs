@@ -10,6 +10,7 @@ mod generations;
 mod import;
 mod products;
 mod rating;
+mod remembering;
 mod retail;
 mod search;
 mod shop;

@@ -1,7 +1,7 @@
 //! A desk on a store of the test's choice.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,8 +14,8 @@ use madrigal_core::{
     BasisPoints, CallContext, Currency, Fault, Host, LogEpoch, LogName, Position, StreamName, StreamVersion,
 };
 use madrigal_event_store::{
-    AppendError, Appended, DynEventStore, EventStore, LogRead, MemoryEventStore, ReadError, StreamAppend, StreamRead,
-    StreamSlice, WaitError,
+    AppendError, Appended, DynEventStore, EventStore, LogRead, MemoryEventStore, ReadError, SnapshotStore,
+    StreamAppend, StreamRead, StreamSlice, WaitError,
 };
 
 pub(crate) fn memory_store(host: &Host) -> Arc<MemoryEventStore> {
@@ -65,7 +65,16 @@ impl Desk {
     }
 
     pub(crate) fn with(store: DynEventStore, host: &Host, options: DeskOptions) -> Self {
-        let loader = Loader::new(Arc::clone(&store), None);
+        Self::with_snapshots(store, host, options, None)
+    }
+
+    pub(crate) fn with_snapshots(
+        store: DynEventStore,
+        host: &Host,
+        options: DeskOptions,
+        snapshots: Option<Arc<dyn SnapshotStore>>,
+    ) -> Self {
+        let loader = Loader::new(Arc::clone(&store), snapshots);
         let desk = StockDesk::start(store, loader.clone(), Arc::new(Deaf), host.clone(), options);
         Self { desk, loader, host: host.clone() }
     }
@@ -120,16 +129,40 @@ pub(crate) const FINE: u8 = 0;
 pub(crate) const REFUSES: u8 = 1;
 /// Has its effect, and its answer is lost.
 pub(crate) const LOSES_ANSWER: u8 = 2;
+/// Has its effect at [`Troubled::land`] at the earliest; nobody knows.
+pub(crate) const IS_LATE: u8 = 3;
+/// Arrives twice; the answer is that of the second time.
+pub(crate) const ARRIVES_TWICE: u8 = 4;
 
 /// A store whose next append goes wrong on demand.
 pub(crate) struct Troubled {
     inner: Arc<MemoryEventStore>,
     next: AtomicU8,
+    late: Mutex<Vec<Vec<StreamAppend>>>,
+    blind: AtomicBool,
 }
 
 impl Troubled {
     pub(crate) fn new(host: &Host) -> Arc<Self> {
-        Arc::new(Self { inner: memory_store(host), next: AtomicU8::new(FINE) })
+        Arc::new(Self {
+            inner: memory_store(host),
+            next: AtomicU8::new(FINE),
+            late: Mutex::default(),
+            blind: AtomicBool::new(false),
+        })
+    }
+
+    /// What was late arrives; whether the store takes it is its own affair.
+    pub(crate) async fn land(&self) {
+        let late = std::mem::take(&mut *self.late.lock().unwrap());
+        for appends in late {
+            let _ = self.inner.append_many(appends).await;
+        }
+    }
+
+    /// Whether streams cannot be read from now on.
+    pub(crate) fn be_blind(&self, blind: bool) {
+        self.blind.store(blind, Ordering::SeqCst);
     }
 
     pub(crate) fn next_append(&self, what: u8) {
@@ -158,11 +191,22 @@ impl EventStore for Troubled {
                 self.inner.append_many(appends).await?;
                 Err(Fault::unknown("test", "append", "lost").into())
             }
+            IS_LATE => {
+                self.late.lock().unwrap().push(appends);
+                Err(Fault::unknown("test", "append", "late").into())
+            }
+            ARRIVES_TWICE => {
+                self.inner.append_many(appends.clone()).await?;
+                self.inner.append_many(appends).await
+            }
             _ => self.inner.append_many(appends).await,
         }
     }
 
     async fn read_stream(&self, stream: &StreamName, read: StreamRead) -> Result<StreamSlice, Fault> {
+        if self.blind.load(Ordering::SeqCst) {
+            return Err(Fault::not_applied("test", "read", "blind"));
+        }
         self.inner.read_stream(stream, read).await
     }
 
