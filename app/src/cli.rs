@@ -11,9 +11,11 @@ use crate::output::Format;
 mod bench;
 mod examples;
 mod projections;
+mod torture;
 
 pub use bench::BenchCommand;
 pub use projections::{Named, ProjectionsCommand};
+pub use torture::{Torture, TortureMode};
 
 pub use examples::{EXAMPLES, command, parse};
 
@@ -102,6 +104,11 @@ pub enum Command {
     /// Measures this machine with this binary: speed, memory, and what limits them.
     #[command(subcommand)]
     Bench(BenchCommand),
+    /// Kills a shop of its own again and again while customers order, and judges what is left.
+    ///
+    /// Everything happens in a fresh directory (--data, or below target/ or the temporary directory); no shop that runs is
+    /// touched.
+    Torture(Torture),
     /// Prints a completion script.
     Completions {
         /// For this shell.

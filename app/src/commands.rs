@@ -12,6 +12,7 @@ mod run;
 mod sagas;
 mod show_config;
 mod token;
+mod torture;
 
 use crate::cli::{Cli, Command};
 use crate::client::{self, Shop};
@@ -27,6 +28,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Up(up) => run::up(&settings, up).await,
         Command::Serve(serve) => run::serve(&settings, serve).await,
         Command::Bench(command) => bench::run(&settings, command).await,
+        Command::Torture(torture) => torture::run(&settings, torture).await,
         Command::Completions { shell } => completions::print(settings.output, shell),
         Command::Config(_) => show_config::show(&settings),
         Command::Token(command) => token::issue(&Config::load(&settings, None)?.config, settings.output, &command),

@@ -144,6 +144,10 @@ pub const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("bench footprint", &["madrigal bench footprint", "madrigal bench footprint --data /var/lib/madrigal"]),
+    (
+        "torture",
+        &["madrigal torture --kills 10 --clients 8 --mode whole", "madrigal torture --seed 4711 --keep --json"],
+    ),
     ("completions", &["madrigal completions bash", "madrigal completions zsh"]),
 ];
 

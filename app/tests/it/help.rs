@@ -78,6 +78,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("up", "stays; started by the tests of processes"),
     ("serve", "stays; started by the tests of several processes"),
     ("events tail", "stays"),
+    ("torture", "has tests of its own"),
     ("events append", "has tests of its own, where notes are"),
     ("import", "has tests of its own"),
     ("sagas", "the verbs need a saga that waits for them; tested where sagas are"),

@@ -10,3 +10,4 @@ mod load;
 mod openapi;
 mod process;
 mod several;
+mod torture;

@@ -4,10 +4,12 @@
 //! At rest (no saga open): every unit of stock is accounted for and none is reserved; what the provider charged and did
 //! not refund is what the orders that stand come to; every placed order has exactly one confirmation in the outbox, every
 //! cancelled one exactly one cancellation; the view says of each order what its events say. Imported orders are outside of the
-//! books of stock, money and mail.
+//! books of stock, money and mail. [`rules`] names each rule.
 
 mod books;
 mod read;
+pub mod rules;
+mod violation;
 
 use std::time::Duration;
 
@@ -16,7 +18,8 @@ use madrigal_client::Shop;
 use madrigal_core::tasks;
 use serde_json::Value;
 
-pub use books::Books;
+pub use books::{Account, Books};
+pub use violation::Violation;
 
 /// How long sagas may take to come to their end.
 const REST: Duration = Duration::from_secs(60);
