@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -97,7 +98,15 @@ impl Journal {
         if let Some(reason) = shared.poisoned() {
             return Err(EnqueueError::Poisoned { reason: reason.to_owned() });
         }
-        self.check_room(&mut state, frame::frame_bytes(batch.bytes()))?;
+        if let Err(error) = self.check_room(&mut state, frame::frame_bytes(batch.bytes())) {
+            // Those whom the writer waits for cannot come: it goes with what there is.
+            let gathering = !state.buffer.is_empty() && state.wake_at.take().is_some();
+            drop(state);
+            if gathering {
+                shared.work.ring();
+            }
+            return Err(error);
+        }
         let (first, group) = (state.next, state.group);
         let at = state.buffer.len();
         // One mark for 16 KiB is enough; the segment thins them out.
@@ -106,8 +115,12 @@ impl Journal {
         }
         frame::encode(&mut state.buffer, batch, first, time.as_micros(), group, shared.salt);
         state.next += u64::from(batch.len());
+        state.batches += 1;
+        shared.waiting.store(true, Ordering::Release);
+        let batches = state.batches;
+        let awaited = state.wake_at.take_if(|wanted| batches >= *wanted).is_some();
         drop(state);
-        if at == 0 {
+        if awaited {
             shared.work.ring();
         }
         let last = first + u64::from(batch.len()) - 1;

@@ -12,7 +12,8 @@
 //! * [`journal`]: the handle; [`batch`]: what is appended; [`read`]: records back, by position;
 //! * [`archive`]: whole old segments elsewhere; [`repair`]: what is damaged, set aside;
 //! * inside: `frame` (bytes of a batch), `segment` (one file), `epoch` (the log's identity), `recovery` (what a crash
-//!   left), `writer` and `preparer` (the two threads), `shared` (what they share).
+//!   left), `writer` and `preparer` (the two threads; `patience`: for whom the first one waits), `shared` (what
+//!   they share).
 
 pub mod archive;
 pub mod batch;
@@ -22,6 +23,7 @@ pub mod error;
 mod frame;
 pub mod journal;
 pub mod options;
+mod patience;
 mod preparer;
 pub mod read;
 mod recovery;

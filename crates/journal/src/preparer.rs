@@ -11,7 +11,7 @@ use std::time::Duration;
 use madrigal_core::tasks;
 
 use crate::disk::Disk;
-use crate::segment::{Spare, spare_path, zero};
+use crate::segment::{Spare, spare_path, zero_beside};
 use crate::shared::{Shared, SpareState, State};
 
 /// How long a full disk is left alone before the next try: twice as long each time.
@@ -130,7 +130,7 @@ fn make(shared: &Shared, capacity: u64, number: u64) -> io::Result<Spare> {
         let why = format!("{free} bytes are free, the next segment takes {capacity}");
         return Err(io::Error::new(io::ErrorKind::StorageFull, why));
     }
-    let made = disk.create(&path).and_then(|file| zero(&*file, capacity).map(|()| file));
+    let made = disk.create(&path).and_then(|file| zero_beside(&*file, capacity).map(|()| file));
     match made {
         Ok(file) => Ok(Spare { path, file, capacity }),
         Err(error) => {

