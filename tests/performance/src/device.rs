@@ -82,7 +82,7 @@ pub fn measure(dir: &Path, limit: Duration, stop: &StopSignal) -> anyhow::Result
         let (latencies, took) = file.write_and_sync(&vec![7; bytes], limit, stop)?;
         let mut measured = latencies.json();
         measured["bytes"] = json!(bytes);
-        measured["syncsPerSecond"] = json!((latencies.count() as f64 / took.as_secs_f64()).round());
+        measured["syncsPerSecond"] = json!((latencies.count() as f64 / took.as_secs_f64()).round() as u64);
         sizes.push(measured);
     }
     Ok(Value::Array(sizes))

@@ -34,12 +34,7 @@ pub struct Options {
 ///
 /// # Errors
 /// Where a shop does not start, or [`crate::Interrupted`].
-pub async fn run(
-    options: Options,
-    existing: Option<PathBuf>,
-    tell: Tell,
-    stop: StopSignal,
-) -> anyhow::Result<Value> {
+pub async fn run(options: Options, existing: Option<PathBuf>, tell: Tell, stop: StopSignal) -> anyhow::Result<Value> {
     let existing = existing.map(|dir| dir.canonicalize().with_context(|| format!("there is no {}", dir.display())));
     let existing = existing.transpose()?;
     if let Some(dir) = &existing {
@@ -48,7 +43,7 @@ pub async fn run(
     }
     let settings = json!({ "idleSeconds": options.idle, "data": existing, "binary": options.binary });
     let durability = "fdatasync before every answer; views rebuildable, all on";
-    let mut report = Report::begin("footprint", &options.common, settings, durability, tell, &stop)?;
+    let mut report = Report::begin("footprint", &options.common, &settings, durability, tell, &stop)?;
     interruptible(&stop, measure(&options, existing, &mut report)).await?;
     report.finish()
 }
@@ -83,7 +78,9 @@ async fn measure(options: &Options, existing: Option<PathBuf>, report: &mut Repo
             (process.ready_after().as_secs_f64() * 1e3, process.threads()?, cold::bytes_below(&data));
         report.line(&format!(
             "{name:<22} {ready:>9.0} {:>9} {:>9} {threads:>8} {idle_cpu:>10.1} {:>9}",
-            resident >> 20, most >> 20, disk >> 20
+            resident >> 20,
+            most >> 20,
+            disk >> 20
         ));
         rows.push(json!({
             "shop": name, "readyMillis": ready, "residentBytes": resident, "mostResidentBytes": most,

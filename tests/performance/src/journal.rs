@@ -54,8 +54,7 @@ pub async fn run(options: &Options, tell: Tell, stop: &StopSignal) -> anyhow::Re
         "appenders": options.appenders, "bytes": options.bytes, "batches": options.batches, "seconds": options.seconds,
         "records": options.records, "open": options.open,
     });
-    let mut report =
-        Report::begin("journal", &options.common, settings, "fdatasync before every answer", tell, stop)?;
+    let mut report = Report::begin("journal", &options.common, &settings, "fdatasync before every answer", tell, stop)?;
     if let Some(dir) = &options.open {
         let opened = long::open(dir)?;
         report.line(&format!("open        {opened}"));

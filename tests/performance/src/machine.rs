@@ -50,7 +50,8 @@ pub fn commit() -> Value {
         let output = Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
         Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
-    let own = git(&["ls-files", "--full-name", ":/tests/performance/src/machine.rs"]).is_some_and(|path| !path.is_empty());
+    let own =
+        git(&["ls-files", "--full-name", ":/tests/performance/src/machine.rs"]).is_some_and(|path| !path.is_empty());
     match git(&["rev-parse", "--short", "HEAD"]).filter(|_| own) {
         Some(id) => {
             let changed = git(&["status", "--porcelain", "-uno"]).map(|text| text.lines().count());

@@ -19,8 +19,8 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use madrigal_client::Shop;
-use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::Host;
+use madrigal_core::tasks::{self, StopSignal};
 use madrigal_http::TokenSigner;
 use serde_json::{Value, json};
 
@@ -99,7 +99,7 @@ struct Loaded {
 /// Where the shop does not start, cannot be asked, refuses the products, its books do not balance, or
 /// [`crate::Interrupted`].
 pub async fn run(options: Options, tell: Tell, stop: StopSignal) -> anyhow::Result<Value> {
-    let mut report = Report::begin("orders", &options.common, settings(&options), DURABILITY, tell, &stop)?;
+    let mut report = Report::begin("orders", &options.common, &settings(&options), DURABILITY, tell, &stop)?;
     let outcome = interruptible(&stop, measure(&options, &mut report)).await?;
     let document = report.finish()?;
     // Written first: what was measured is worth looking at all the more.
@@ -160,7 +160,8 @@ async fn check(loaded: &Loaded, acknowledged: u64) -> anyhow::Result<(Value, Opt
     let (orders, problems) = match madrigal_invariants::check_at_rest(&shop).await {
         Ok(books) => {
             let there = books.orders.len() as u64;
-            let lost = (there < acknowledged).then(|| format!("{acknowledged} orders were acknowledged, {there} are there"));
+            let lost =
+                (there < acknowledged).then(|| format!("{acknowledged} orders were acknowledged, {there} are there"));
             (Some(there), lost)
         }
         Err(error) => (None, Some(format!("{error:#}"))),

@@ -14,9 +14,7 @@ use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Host, Position};
 use madrigal_event_store::{DynEventStore, open_log};
 use madrigal_order_service::projections::order_view::{OrderView, OrderViewProjection};
-use madrigal_projection::{
-    DynViewStore, Interest, MemoryViews, Projection, ProjectionRunner, RunnerOptions,
-};
+use madrigal_projection::{DynViewStore, Interest, MemoryViews, Projection, ProjectionRunner, RunnerOptions};
 use madrigal_sqlite::{Database, DatabaseOptions, SqliteViews};
 use serde_json::{Value, json};
 
@@ -58,13 +56,10 @@ pub async fn run(options: &Options, tell: Tell, stop: &StopSignal) -> anyhow::Re
         "batch": options.batch, "projection": "order-view",
     });
     let durability = "the log: fdatasync before every answer; the view: rebuildable, synced at SQLite's checkpoints";
-    let mut report = Report::begin("projection", &options.common, settings, durability, tell, stop)?;
+    let mut report = Report::begin("projection", &options.common, &settings, durability, tell, stop)?;
     let orders = options.events.div_ceil(history::EVENTS);
     let history = Arc::new(History::new(orders)?);
-    report.line(&format!(
-        "orders      {orders}, {} bytes of data on average in an event",
-        history.average_bytes()
-    ));
+    report.line(&format!("orders      {orders}, {} bytes of data on average in an event", history.average_bytes()));
     report.line(&format!(
         "{:<44} {:>11} {:>9} {:>14} | {:>9} {:>10} {:>10} {:>8}",
         "", "events/s", "µs/event", "CPU µs/event", "reads", "p50 µs", "p99 µs", "failed"
@@ -178,14 +173,7 @@ async fn sqlite_views(path: &Path) -> anyhow::Result<DynViewStore> {
     Ok(Arc::new(SqliteViews::open(database).await?))
 }
 
-fn row(
-    report: &Report,
-    name: &str,
-    events: u64,
-    took: Duration,
-    cpu: Duration,
-    read: Option<reads::Outcome>,
-) -> Value {
+fn row(report: &Report, name: &str, events: u64, took: Duration, cpu: Duration, read: Option<reads::Outcome>) -> Value {
     let per_event = |span: Duration| span.as_secs_f64() * 1e6 / events.max(1) as f64;
     let rate = events as f64 / took.as_secs_f64();
     let mut line = format!("{name:<44} {rate:>11.0} {:>9.2} {:>14.2}", per_event(took), per_event(cpu));

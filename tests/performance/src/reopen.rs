@@ -62,7 +62,8 @@ pub async fn measure(name: &str, dir: &Path, given: Option<&Path>, report: &Repo
 
 /// Compares the slower opening and the larger memory with the goals.
 pub fn goals(report: &mut Report, opened: &Value, seconds: f64, mebibytes: u64) {
-    let worst = |field: &str| ["warm", "cold"].iter().filter_map(|state| opened[*state][field].as_f64()).fold(0.0, f64::max);
+    let worst =
+        |field: &str| ["warm", "cold"].iter().filter_map(|state| opened[*state][field].as_f64()).fold(0.0, f64::max);
     report.goal("seconds to open 10 million", Wanted::AtMost(seconds), worst("seconds"));
     let most = worst("mostResidentBytes") / f64::from(1 << 20);
     report.goal("MiB at most when 10 million are open", Wanted::AtMost(mebibytes as f64), most);

@@ -44,7 +44,8 @@ pub fn seconds(text: &str) -> Result<f64, String> {
 /// # Errors
 /// As [`seconds`].
 pub fn some_seconds(text: &str) -> Result<f64, String> {
-    seconds(text).and_then(|seconds| if seconds > 0.0 { Ok(seconds) } else { Err("0 seconds measure nothing".to_owned()) })
+    seconds(text)
+        .and_then(|seconds| if seconds > 0.0 { Ok(seconds) } else { Err("0 seconds measure nothing".to_owned()) })
 }
 
 /// Reads a number that is at least 1 and at most a thousand million.
@@ -129,7 +130,7 @@ impl Report {
     pub fn begin(
         name: &str,
         common: &Common,
-        settings: Value,
+        settings: &Value,
         durability: &str,
         tell: Tell,
         stop: &StopSignal,
@@ -144,8 +145,7 @@ impl Report {
             "debugBuild": cfg!(debug_assertions), "machine": machine::describe(data.path()), "commit": machine::commit(),
             "durability": durability, "settings": settings,
         });
-        let mut report =
-            Self { stop: stop.clone(), tell, json, data, document, goals: Vec::new() };
+        let mut report = Self { stop: stop.clone(), tell, json, data, document, goals: Vec::new() };
         report.line(&format!("machine     {}", report.document["machine"]));
         report.line(&format!("commit      {}; durability: {durability}", report.document["commit"]));
         if cfg!(debug_assertions) {
@@ -216,11 +216,7 @@ impl Report {
         }
         std::fs::write(&self.json, serde_json::to_vec_pretty(&self.document)?)
             .with_context(|| format!("cannot write {}", self.json.display()))?;
-        self.line(&format!(
-            "load average {} at the end; written to {}",
-            machine::load_average(),
-            self.json.display()
-        ));
+        self.line(&format!("load average {} at the end; written to {}", machine::load_average(), self.json.display()));
         Ok(self.document)
     }
 }

@@ -57,7 +57,7 @@ pub async fn run(options: &Options, tell: Tell, stop: &StopSignal) -> anyhow::Re
         "appenders": options.appenders, "seconds": options.seconds, "streams": options.streams, "loads": options.loads,
         "events": options.events, "open": options.open,
     });
-    let mut report = Report::begin("store", &options.common, settings, "fdatasync before every answer", tell, stop)?;
+    let mut report = Report::begin("store", &options.common, &settings, "fdatasync before every answer", tell, stop)?;
     if let Some(dir) = &options.open {
         let opened = measure_open(dir)?;
         report.line(&format!("open        {opened}"));

@@ -71,11 +71,25 @@ pub(super) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
     let mut raw = RawFile::create(report.dir(), RAW_BYTES)?;
     report.line(&format!(
         "{:>9} {:>6} {:>6} {:>11} {:>8} {:>8} {:>9} | {:>11} {:>8} {:>8} {:>9} | {:>6} {:>7} {:>8}",
-        "appenders", "bytes", "batch", "records/s", "p50 µs", "p99 µs", "p99.9 µs", "raw rec/s", "p50 µs", "p99 µs",
-        "p99.9 µs", "of raw", "p99/raw", "failures"
+        "appenders",
+        "bytes",
+        "batch",
+        "records/s",
+        "p50 µs",
+        "p99 µs",
+        "p99.9 µs",
+        "raw rec/s",
+        "p50 µs",
+        "p99 µs",
+        "p99.9 µs",
+        "of raw",
+        "p99/raw",
+        "failures"
     ));
     let mut rows = Vec::new();
-    for (&bytes, &batch) in options.bytes.iter().flat_map(|bytes| options.batches.iter().map(move |batch| (bytes, batch))) {
+    for (&bytes, &batch) in
+        options.bytes.iter().flat_map(|bytes| options.batches.iter().map(move |batch| (bytes, batch)))
+    {
         for &appenders in &options.appenders {
             let load = Load { appenders, bytes: bytes as usize, batch };
             let beside = raw_beside(&mut raw, load, limit, report.stop())?;
@@ -87,13 +101,19 @@ pub(super) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
     goals(report, &rows);
     report.put("appends", Value::Array(rows));
     let mut peers = Vec::new();
-    for (&bytes, &batch) in options.bytes.iter().flat_map(|bytes| options.batches.iter().map(move |batch| (bytes, batch))) {
+    for (&bytes, &batch) in
+        options.bytes.iter().flat_map(|bytes| options.batches.iter().map(move |batch| (bytes, batch)))
+    {
         let load = Load { appenders: 1, bytes: bytes as usize, batch };
         let (dir, stop) = (report.dir().to_owned(), report.stop().clone());
         let outcome = tasks::blocking(move || peer::insert(&dir, load, limit, &stop)).await??;
         report.line(&format!(
             "{:>9} {bytes:>6} {batch:>6} {:>11.0} {:>8} {:>8} {:>9} | SQLite, WAL, synchronous=FULL, in process",
-            1, outcome.rate(), outcome.latencies.micros(0.5), outcome.latencies.micros(0.99), outcome.latencies.micros(0.999)
+            1,
+            outcome.rate(),
+            outcome.latencies.micros(0.5),
+            outcome.latencies.micros(0.99),
+            outcome.latencies.micros(0.999)
         ));
         let mut told = outcome.json();
         (told["bytes"], told["batch"]) = (json!(bytes), json!(batch));

@@ -37,7 +37,10 @@ pub(super) async fn measure(
         let at = |quantile| part.latencies.millis(quantile);
         told.line(&format!(
             "{mark:>9} {rate:>9.0} {:>7} {:>8.2} {:>8.2} {server:>9.0} {own:>9.0} {:>7} {disk:>12.0}",
-            part.failed(), at(0.5), at(0.99), resident >> 20
+            part.failed(),
+            at(0.5),
+            at(0.99),
+            resident >> 20
         ));
         rows.push(json!({
             "orders": mark, "ordersPerSecond": rate.round(), "failed": part.failed(), "failures": part.failures,
@@ -50,7 +53,11 @@ pub(super) async fn measure(
     })
     .await?;
     let settled = settle::settle(process.address(), &loaded.operator).await?;
-    report.line(&format!("at rest     after {:.1} s; the view after {:.1} s", settled.view_at_rest.as_secs_f64(), settled.view.as_secs_f64()));
+    report.line(&format!(
+        "at rest     after {:.1} s; the view after {:.1} s",
+        settled.view_at_rest.as_secs_f64(),
+        settled.view.as_secs_f64()
+    ));
     let of = |mark: u64, field: &str| rows.iter().find(|row| row["orders"] == mark)?[field].as_f64();
     let ratio = |field: &str, late: u64, early: u64| Some(of(late, field)? / of(early, field)?);
     if let Some(cost) = ratio("serverCpuMicrosPerOrder", 1_000_000, 10_000) {
@@ -66,7 +73,8 @@ pub(super) async fn measure(
 /// 1, 2, 5, 10, 20, 50 … thousand below the end, and the end.
 fn marks(end: u64) -> Vec<u64> {
     let decades = std::iter::successors(Some(1_000u64), |decade| decade.checked_mul(10));
-    let mut marks: Vec<u64> = decades.flat_map(|decade| [1, 2, 5].map(|of| of * decade)).take_while(|mark| *mark < end).collect();
+    let mut marks: Vec<u64> =
+        decades.flat_map(|decade| [1, 2, 5].map(|of| of * decade)).take_while(|mark| *mark < end).collect();
     marks.push(end);
     marks
 }

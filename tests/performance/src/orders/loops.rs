@@ -20,8 +20,19 @@ pub(super) async fn measure(options: &Options, loaded: &Loaded, report: &mut Rep
     if !connections.is_empty() || !options.rates.is_empty() {
         report.line(&format!(
             "{:>12} {:>9} {:>7} {:>8} {:>8} {:>8} {:>8} {:>9} {:>9} {:>7} {:>8} {:>8} {:>9}",
-            "load", "orders/s", "failed", "p50 ms", "p90 ms", "p99 ms", "max ms", "server µs", "client µs", "RSS MiB",
-            "view ms", "rest ms", "lag"
+            "load",
+            "orders/s",
+            "failed",
+            "p50 ms",
+            "p90 ms",
+            "p99 ms",
+            "max ms",
+            "server µs",
+            "client µs",
+            "RSS MiB",
+            "view ms",
+            "rest ms",
+            "lag"
         ));
     }
     let (mut loads, mut acknowledged) = (Vec::new(), 0);

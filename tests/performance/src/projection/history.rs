@@ -103,7 +103,13 @@ impl History {
         }
     }
 
-    async fn append(&self, log: &DynEventStore, host: &Host, order: u64, numbers: std::ops::Range<u64>) -> anyhow::Result<()> {
+    async fn append(
+        &self,
+        log: &DynEventStore,
+        host: &Host,
+        order: u64,
+        numbers: std::ops::Range<u64>,
+    ) -> anyhow::Result<()> {
         let context = CallContext::new(host);
         let expected = ExpectedVersion::Exact(StreamVersion(numbers.start));
         let events = numbers.map(|number| {
@@ -178,10 +184,8 @@ fn order(host: &Host, random: &mut Random) -> anyhow::Result<[(EventType, JsonBy
         discount: item.discount,
     }))?;
     let person = PersonId(1 + random.below(2_000) as i64);
-    let address = Map::from_iter([
-        ("street".to_owned(), json!("Via dei Liutai 17")),
-        ("city".to_owned(), json!("Cremona")),
-    ]);
+    let address =
+        Map::from_iter([("street".to_owned(), json!("Via dei Liutai 17")), ("city".to_owned(), json!("Cremona"))]);
     let customer = Customer {
         name: "Ottavia Quintavalle".to_owned(),
         email: format!("customer{}@customers.example", person.0),
@@ -189,7 +193,11 @@ fn order(host: &Host, random: &mut Random) -> anyhow::Result<[(EventType, JsonBy
     };
     let customer = Sealed::seal(host, person, &PersonKey::generate(host), &customer)?;
     let status = |status: OrderStatus, note: &str| {
-        OrderEvent::StatusChanged(OrderStatusChanged { status, note: note.to_owned(), estimated_delivery: Some(host.now()) })
+        OrderEvent::StatusChanged(OrderStatusChanged {
+            status,
+            note: note.to_owned(),
+            estimated_delivery: Some(host.now()),
+        })
     };
     let events = [
         OrderEvent::Created(OrderCreated {

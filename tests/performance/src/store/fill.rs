@@ -24,11 +24,7 @@ pub(super) fn measured(length: u64) -> anyhow::Result<StreamName> {
     Ok(StreamName::new("stock", format!("of-{length}"))?)
 }
 
-pub(super) async fn fill(
-    dir: &Path,
-    options: &Options,
-    report: &mut Report,
-) -> anyhow::Result<Arc<JournalEventStore>> {
+pub(super) async fn fill(dir: &Path, options: &Options, report: &mut Report) -> anyhow::Result<Arc<JournalEventStore>> {
     let store = super::open(dir)?;
     let began = tasks::instant();
     let spread: u64 = options.streams.iter().sum();
@@ -52,8 +48,13 @@ pub(super) async fn fill(
     }
     let (events, took) = (store.end().0, began.elapsed().as_secs_f64());
     let rate = events as f64 / took;
-    report.line(&format!("fill        {events} events, {rate:.0} a second: {WRITERS} appenders, {PER_STREAM} events at a time"));
-    report.put("fill", json!({ "events": events, "eventsPerSecond": rate.round(), "appenders": WRITERS, "batch": PER_STREAM }));
+    report.line(&format!(
+        "fill        {events} events, {rate:.0} a second: {WRITERS} appenders, {PER_STREAM} events at a time"
+    ));
+    report.put(
+        "fill",
+        json!({ "events": events, "eventsPerSecond": rate.round(), "appenders": WRITERS, "batch": PER_STREAM }),
+    );
     Ok(store)
 }
 

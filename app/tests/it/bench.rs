@@ -1,0 +1,157 @@
+//! `madrigal bench`: each benchmark runs end to end with small numbers and writes what it measured. No figure is judged.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::process::{madrigal, output};
+
+/// Runs a benchmark with small numbers in a directory; what it wrote.
+fn bench(dir: &Path, arguments: &[&str]) -> Value {
+    let json = dir.join("figures.json");
+    let mut command = madrigal(dir);
+    command.arg("bench").args(arguments).args(["--device-seconds", "0.01", "--dir"]).arg(dir.join("measured"));
+    let ended = output(command.arg("--json").arg(&json));
+    assert!(ended.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&ended.stderr));
+    assert!(!ended.stdout.is_empty(), "{arguments:?} printed no table");
+    let left: Vec<_> = std::fs::read_dir(dir.join("measured")).unwrap().collect();
+    assert!(left.is_empty(), "{arguments:?} left {left:?}");
+    let figures: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    for field in ["machine/cores", "machine/fileSystem", "machine/kernel", "machine/memory", "commit/id", "durability"]
+    {
+        assert!(!at(&figures, field).is_null(), "{arguments:?} does not say {field}: {figures:#}");
+    }
+    assert!(figures["settings"].is_object() && figures["goals"].is_array());
+    assert!(at(&figures, "device/0/p99Micros").is_u64());
+    figures
+}
+
+fn at<'a>(figures: &'a Value, path: &str) -> &'a Value {
+    figures.pointer(&format!("/{path}")).unwrap_or(&Value::Null)
+}
+
+/// These fields are numbers above zero.
+fn measured(figures: &Value, paths: &[&str]) {
+    for path in paths {
+        let figure = at(figures, path).as_f64();
+        assert!(figure.is_some_and(|figure| figure > 0.0), "{path} is {figure:?} in {figures:#}");
+    }
+}
+
+#[test]
+fn the_journal_is_measured_beside_the_device_and_sqlite_and_opened_by_another_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = ["--appenders", "1,3", "--bytes", "200", "--batches", "1,10", "--seconds", "0.05", "--records", "2000"];
+    let figures = bench(dir.path(), &[&["journal"], &small[..]].concat());
+    assert_eq!(figures["appends"].as_array().unwrap().len(), 4);
+    measured(&figures, &["appends/0/journal/recordsPerSecond", "appends/3/raw/recordsPerSecond", "appends/0/ofRaw"]);
+    measured(
+        &figures,
+        &["appends/0/journal/latency/p999Micros", "appends/0/raw/latency/p999Micros", "sqlite/1/recordsPerSecond"],
+    );
+    assert_eq!(figures["appends"][1]["journal"]["failures"], 0);
+    assert_eq!(figures["long"]["opened"]["cold"]["records"], 2_000);
+    measured(&figures, &["long/opened/warm/residentBytes", "long/opened/cold/seconds"]);
+}
+
+#[test]
+fn the_store_is_measured_with_and_without_snapshots_and_opened_by_another_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = ["--appenders", "2", "--seconds", "0.05", "--streams", "10,1500", "--loads", "5", "--events", "3000"];
+    let figures = bench(dir.path(), &[&["store"], &small[..]].concat());
+    let loads = figures["loads"].as_array().unwrap();
+    let read = |snapshot: bool| -> Vec<u64> {
+        let of = loads.iter().filter(|row| row["snapshot"] == snapshot && row["files"] == "cold");
+        of.map(|row| row["eventsRead"].as_u64().unwrap()).collect()
+    };
+    assert_eq!((read(false), read(true)), (vec![10, 1_500], vec![10, 10]));
+    measured(&figures, &["appends/0/eventsPerSecond", "scanEventsPerSecond/cold", "opened/warm/seconds"]);
+    assert_eq!(figures["opened"]["cold"]["events"], 3_020);
+}
+
+#[test]
+fn the_order_view_is_folded_everywhere_and_read_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let figures = bench(dir.path(), &["projection", "--events", "6000", "--reads", "2000"]);
+    for measured in ["decodeAndFold", "memoryFromNothing", "memory", "sqlite", "sqliteBeside"] {
+        assert_eq!(figures[measured]["events"], 6_000, "{measured}");
+    }
+    measured(&figures, &["memory/eventsPerSecond", "sqlite/cpuMicrosPerEvent", "sqlite/reads/latency/p99Micros"]);
+    assert_eq!(figures["sqlite"]["reads"]["failures"], 0);
+}
+
+#[test]
+fn a_shop_is_loaded_in_every_way_and_its_books_balance() {
+    let dir = tempfile::tempdir().unwrap();
+    let loops = ["--connections", "2", "--half", "--open-connections", "4", "--seconds", "0.5", "--warm-up", "0.1"];
+    let shop = ["--products", "20", "--customers", "3", "--until", "25", "--until-connections", "4"];
+    let figures = bench(dir.path(), &[&["orders"], &loops[..], &shop[..]].concat());
+    measured(&figures, &["loads/0/ordersPerSecond", "loads/0/latencyMillis/p99", "loads/0/residentBytes"]);
+    assert_eq!(figures["loads"].as_array().unwrap().len(), 2);
+    assert_eq!(figures["growth"][0]["orders"], 25);
+    measured(&figures, &["growth/0/serverCpuMicrosPerOrder", "growth/0/residentBytes", "bytesOnDisk"]);
+    assert_eq!(figures["check"]["balanced"], true, "{figures:#}");
+    assert_eq!(figures["check"]["orders"], figures["acknowledgedOrders"]);
+}
+
+#[test]
+fn an_idle_shop_is_looked_at_and_so_is_an_existing_one() {
+    let (dir, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let wrong = output(madrigal(dir.path()).args(["bench", "footprint", "--data"]).arg(data.path()));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("is not the data directory of a shop"), "{wrong:?}");
+    assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 0, "nothing is made in it");
+    std::fs::create_dir(data.path().join("auth")).unwrap();
+    let data = data.path().to_str().unwrap().to_owned();
+    let figures = bench(dir.path(), &["footprint", "--idle", "0", "--data", &data]);
+    let shops: Vec<_> = figures["shops"].as_array().unwrap().iter().map(|shop| shop["shop"].clone()).collect();
+    assert_eq!(shops, ["empty, first start", "empty, again", "demo shop, filled", "demo shop, again", "existing"]);
+    measured(&figures, &["shops/4/readyMillis", "shops/4/residentBytes", "binaryBytes"]);
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused_before_anything_is_begun() {
+    let dir = tempfile::tempdir().unwrap();
+    let code = |arguments: &[&str]| output(madrigal(dir.path()).arg("bench").args(arguments)).status.code();
+    assert_eq!(code(&["journal", "--appenders", "0"]), Some(2));
+    assert_eq!(code(&["journal", "--seconds", "-1"]), Some(2));
+    assert_eq!(code(&["orders", "--rates", "fast"]), Some(2));
+    assert_eq!(code(&["projection", "--events", "0"]), Some(2));
+    for arguments in [&["journal", "--open", "nowhere"][..], &["orders", "--binary", "nothing"]] {
+        let mut command = madrigal(dir.path());
+        let refused = output(command.arg("bench").args(arguments).args(["--device-seconds", "0"]));
+        assert_eq!(refused.status.code(), Some(1), "{arguments:?}");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains(arguments[2]), "{refused:?}");
+    }
+}
+
+#[test]
+fn an_interrupt_stops_the_shop_that_was_started_and_removes_its_data() {
+    let dir = tempfile::tempdir().unwrap();
+    let measured = dir.path().join("measured");
+    let mut command = madrigal(dir.path());
+    command.args([
+        "bench",
+        "orders",
+        "--seconds",
+        "600",
+        "--products",
+        "5",
+        "--customers",
+        "1",
+        "--device-seconds",
+        "0",
+    ]);
+    command.arg("--dir").arg(&measured).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut bench = command.spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(bench.stdout.take().unwrap()));
+    let line = lines.find(|line| line.as_ref().unwrap().starts_with("shop")).unwrap().unwrap();
+    let shop: u32 = line.split([' ', ',']).find_map(|word| word.parse().ok()).unwrap();
+    assert!(Path::new(&format!("/proc/{shop}")).exists());
+    let interrupt = std::process::Command::new("kill").args(["-INT", &bench.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    let ended = bench.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("interrupted"), "{ended:?}");
+    assert!(!Path::new(&format!("/proc/{shop}")).exists(), "the shop goes on");
+    assert_eq!(std::fs::read_dir(&measured).unwrap().count(), 0, "its data is left");
+}
