@@ -145,7 +145,8 @@ impl Aggregates {
         self
     }
 
-    /// The current state: the snapshot if there is one of this form, and always the events after it.
+    /// The current state: the snapshot if there is one of this form, and always the events after it. A snapshot beyond its
+    /// stream is of another history: all are forgotten then.
     ///
     /// # Errors
     /// A fault if the stream cannot be read, or an event in it is not known. A broken snapshot store is no error.
@@ -157,6 +158,12 @@ impl Aggregates {
         let mut loaded = Loaded { state, version, events_read: 0 };
         loop {
             let slice = self.store.read_stream(stream, StreamRead::after(loaded.version)).await?;
+            if loaded.events_read == 0 && slice.version < loaded.version {
+                // The log was set back, and the snapshots were not: what they say never happened.
+                self.forget_snapshots(stream).await;
+                loaded = Loaded { state: A::State::default(), version: StreamVersion::NONE, events_read: 0 };
+                continue;
+            }
             let more = slice.has_more();
             for event in slice.events {
                 let version = event.version();
@@ -225,6 +232,14 @@ impl Aggregates {
             .ok()??;
         let state = snapshot.state.decode().ok().filter(|_| snapshot.schema_hash == A::STATE_FORM)?;
         Some((state, snapshot.version))
+    }
+
+    async fn forget_snapshots(&self, stream: &StreamName) {
+        tracing::error!(%stream, "a snapshot is beyond its stream; all snapshots are forgotten");
+        let Some(snapshots) = &self.snapshots else { return };
+        if let Err(fault) = snapshots.clear().await {
+            tracing::warn!(error = %fault.chain(), "the snapshots were not forgotten");
+        }
     }
 
     async fn keep<A: Aggregate>(&self, stream: &StreamName, loaded: &Loaded<A::State>) {

@@ -118,6 +118,21 @@ async fn deleting_all_snapshots_changes_no_answer_and_other_forms_are_ignored() 
     assert_eq!(tallies.load::<Tally>(&tally()).await.unwrap().state, 46);
 }
 
+#[tokio::test]
+async fn a_snapshot_of_a_history_that_the_log_lost_is_forgotten() {
+    let (store, host) = store();
+    let snapshots = Arc::new(MemorySnapshots::new());
+    let tallies = Aggregates::new(Arc::clone(&store), &host).with_snapshots(snapshots.clone(), 5);
+    let context = CallContext::new(&host);
+    tallies.execute::<Tally>(&tally(), &2, &context).await.unwrap();
+    let beyond =
+        Snapshot { version: StreamVersion(9), schema_hash: Tally::STATE_FORM, state: JsonBytes::of(&99).unwrap() };
+    snapshots.save(&tally(), beyond).await.unwrap();
+    let loaded = tallies.load::<Tally>(&tally()).await.unwrap();
+    assert_eq!((loaded.state, loaded.version, snapshots.count()), (2, StreamVersion(1), 0));
+    assert_eq!(tallies.execute::<Tally>(&tally(), &3, &context).await.unwrap().version, StreamVersion(2));
+}
+
 struct BrokenSnapshots;
 
 #[async_trait::async_trait]
