@@ -41,13 +41,33 @@ fn measured(figures: &Value, paths: &[&str]) {
 #[test]
 fn the_journal_is_measured_beside_the_device_and_sqlite_and_opened_by_another_process() {
     let dir = tempfile::tempdir().unwrap();
-    let small = ["--appenders", "1,3", "--bytes", "200", "--batches", "1,10", "--seconds", "0.05", "--records", "2000"];
+    let small = [
+        "--appenders",
+        "1,3",
+        "--bytes",
+        "200",
+        "--batches",
+        "1,10",
+        "--seconds",
+        "0.05",
+        "--rounds",
+        "2",
+        "--records",
+        "2000",
+    ];
     let figures = bench(dir.path(), &[&["journal"], &small[..]].concat());
     assert_eq!(figures["appends"].as_array().unwrap().len(), 4);
-    measured(&figures, &["appends/0/journal/recordsPerSecond", "appends/3/raw/recordsPerSecond", "appends/0/ofRaw"]);
     measured(
         &figures,
-        &["appends/0/journal/latency/p999Micros", "appends/0/raw/latency/p999Micros", "sqlite/1/recordsPerSecond"],
+        &["appends/0/journal/recordsPerSecond", "appends/3/rawByGroup/recordsPerSecond", "appends/0/ofRawByBatch"],
+    );
+    measured(
+        &figures,
+        &[
+            "appends/0/journal/latency/p999Micros",
+            "appends/0/rawByBatch/latency/p999Micros",
+            "sqlite/1/sqlite/recordsPerSecond",
+        ],
     );
     assert_eq!(figures["appends"][1]["journal"]["failures"], 0);
     assert_eq!(figures["long"]["opened"]["cold"]["records"], 2_000);

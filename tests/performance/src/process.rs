@@ -141,6 +141,38 @@ impl Drop for ShopProcess {
     }
 }
 
+/// What this process's threads have used; of threads that ended nothing is known.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Usage {
+    /// Time on a core, to the nanosecond.
+    pub cpu: Duration,
+    /// How often a thread gave up a core, or had to.
+    pub switches: u64,
+}
+
+impl Usage {
+    /// So far; nothing where `/proc` does not say.
+    pub fn now() -> Self {
+        let mut usage = Self::default();
+        let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        for thread in threads.map(|entry| entry.path()) {
+            let text = |name: &str| fs::read_to_string(thread.join(name)).unwrap_or_default();
+            let number = |word: Option<&str>| word.and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
+            usage.cpu += Duration::from_nanos(number(text("schedstat").split(' ').next()));
+            let status = text("status");
+            let counts = status.lines().filter(|line| line.contains("voluntary_ctxt_switches:"));
+            usage.switches += counts.map(|line| number(line.split_whitespace().last())).sum::<u64>();
+        }
+        usage
+    }
+
+    /// What was used after `before`.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        Self { cpu: self.cpu.saturating_sub(before.cpu), switches: self.switches.saturating_sub(before.switches) }
+    }
+}
+
 /// CPU time that this process used so far.
 ///
 /// # Errors

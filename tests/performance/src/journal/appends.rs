@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::{Options, peer};
 use crate::device::RawFile;
 use crate::latency::Latencies;
+use crate::process::Usage;
 use crate::report::{Report, Wanted, check};
 
 /// The header, the end mark and the padding of a batch in a journal; `docs/journal-format.md`.
@@ -30,22 +31,25 @@ pub(super) struct Load {
 }
 
 /// How it went.
+#[derive(Debug, Clone)]
 pub(super) struct Outcome {
     pub(super) records: u64,
     pub(super) failures: u64,
     pub(super) latencies: Latencies,
     pub(super) took: Duration,
+    pub(super) used: Usage,
+}
+
+/// One row in one round: the journal, the device in groups of one batch, and in groups as large as all appenders together offer.
+struct Sample {
+    own: Outcome,
+    by_batch: Outcome,
+    by_group: Outcome,
 }
 
 impl Outcome {
-    pub(super) fn rate(&self) -> f64 {
+    fn rate(&self) -> f64 {
         self.records as f64 / self.took.as_secs_f64()
-    }
-
-    pub(super) fn json(&self) -> Value {
-        json!({
-            "recordsPerSecond": self.rate().round(), "failures": self.failures, "latency": self.latencies.json(),
-        })
     }
 }
 
@@ -69,72 +73,79 @@ impl Load {
 pub(super) async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
     let limit = Duration::from_secs_f64(options.seconds);
     let mut raw = RawFile::create(report.dir(), RAW_BYTES)?;
-    report.line(&format!(
-        "{:>9} {:>6} {:>6} {:>11} {:>8} {:>8} {:>9} | {:>11} {:>8} {:>8} {:>9} | {:>6} {:>7} {:>8}",
-        "appenders",
-        "bytes",
-        "batch",
-        "records/s",
-        "p50 µs",
-        "p99 µs",
-        "p99.9 µs",
-        "raw rec/s",
-        "p50 µs",
-        "p99 µs",
-        "p99.9 µs",
-        "of raw",
-        "p99/raw",
-        "failures"
-    ));
-    let mut rows = Vec::new();
-    for (&bytes, &batch) in
-        options.bytes.iter().flat_map(|bytes| options.batches.iter().map(move |batch| (bytes, batch)))
-    {
-        for &appenders in &options.appenders {
-            let load = Load { appenders, bytes: bytes as usize, batch };
-            let beside = raw_beside(&mut raw, load, limit, report.stop())?;
-            let outcome = append(&report.dir().join("journal"), load, limit, report.stop()).await?;
+    let contents: Vec<(usize, u32)> = options
+        .bytes
+        .iter()
+        .flat_map(|&bytes| options.batches.iter().map(move |&batch| (bytes as usize, batch)))
+        .collect();
+    let loads: Vec<Load> = contents
+        .iter()
+        .flat_map(|&(bytes, batch)| options.appenders.iter().map(move |&appenders| Load { appenders, bytes, batch }))
+        .collect();
+    let mut samples: Vec<Vec<Sample>> = loads.iter().map(|_| Vec::new()).collect();
+    let mut peers: Vec<Vec<Outcome>> = contents.iter().map(|_| Vec::new()).collect();
+    for round in 1..=options.rounds {
+        report.line(&format!("round       {round} of {}", options.rounds));
+        for (load, samples) in loads.iter().zip(&mut samples) {
+            let stop = report.stop();
+            let by_batch = raw_beside(&mut raw, *load, 1, limit, stop)?;
+            let group = load.batches_in_a_group();
+            let by_group = if group == 1 { by_batch.clone() } else { raw_beside(&mut raw, *load, group, limit, stop)? };
+            let own = append(&report.dir().join("journal"), *load, limit, stop).await?;
+            check(stop)?;
+            samples.push(Sample { own, by_batch, by_group });
+        }
+        for (&(bytes, batch), peers) in contents.iter().zip(&mut peers) {
+            let (dir, stop) = (report.dir().to_owned(), report.stop().clone());
+            let load = Load { appenders: 1, bytes, batch };
+            peers.push(tasks::blocking(move || peer::insert(&dir, load, limit, &stop)).await??);
             check(report.stop())?;
-            rows.push(row(report, load, &outcome, &beside));
         }
     }
-    goals(report, &rows);
-    report.put("appends", Value::Array(rows));
-    let mut peers = Vec::new();
-    for (&bytes, &batch) in
-        options.bytes.iter().flat_map(|bytes| options.batches.iter().map(move |batch| (bytes, batch)))
-    {
-        let load = Load { appenders: 1, bytes: bytes as usize, batch };
-        let (dir, stop) = (report.dir().to_owned(), report.stop().clone());
-        let outcome = tasks::blocking(move || peer::insert(&dir, load, limit, &stop)).await??;
-        report.line(&format!(
-            "{:>9} {bytes:>6} {batch:>6} {:>11.0} {:>8} {:>8} {:>9} | SQLite, WAL, synchronous=FULL, in process",
-            1,
-            outcome.rate(),
-            outcome.latencies.micros(0.5),
-            outcome.latencies.micros(0.99),
-            outcome.latencies.micros(0.999)
-        ));
-        let mut told = outcome.json();
-        (told["bytes"], told["batch"]) = (json!(bytes), json!(batch));
-        peers.push(told);
+    report.line(&format!(
+        "{:>9} {:>6} {:>6} | {:>11} {:>8} {:>8} {:>9} {:>8} {:>8} | {:>11} {:>8} | {:>11} {:>8} | {:>8} {:>8} {:>8} {:>8}",
+        "appenders", "bytes", "batch", "records/s", "p50 µs", "p99 µs", "p99.9 µs", "CPU µs", "switches", "raw/batch",
+        "p99 µs", "raw/group", "p99 µs", "of batch", "of group", "p99/raw", "failures"
+    ));
+    let mut rows = Vec::new();
+    for (load, samples) in loads.iter().zip(&samples) {
+        rows.push(row(report, *load, samples)?);
     }
-    report.put("sqlite", Value::Array(peers));
+    for (&(bytes, batch), outcomes) in contents.iter().zip(&peers) {
+        let (told, line) = told(outcomes)?;
+        report.line(&format!("{:>9} {bytes:>6} {batch:>6} | {line} | SQLite, WAL, synchronous=FULL", 1));
+        rows.push(json!({ "peer": "SQLite", "appenders": 1, "bytes": bytes, "batch": batch, "sqlite": told }));
+    }
+    goals(report, &rows);
+    let (sqlite, appends): (Vec<Value>, Vec<Value>) = rows.into_iter().partition(|row| row["peer"].is_string());
+    report.put("appends", Value::Array(appends));
+    report.put("sqlite", Value::Array(sqlite));
     Ok(())
 }
 
-/// The same bytes, in groups as the appenders offer them: as if all of them waited for each sync.
-fn raw_beside(raw: &mut RawFile, load: Load, limit: Duration, stop: &StopSignal) -> anyhow::Result<Outcome> {
-    let group = load.batches_in_a_group();
+/// The same bytes, so many batches in a group.
+fn raw_beside(
+    raw: &mut RawFile,
+    load: Load,
+    group: usize,
+    limit: Duration,
+    stop: &StopSignal,
+) -> anyhow::Result<Outcome> {
     let bytes = vec![7; group * (load.content().bytes() + FRAME_BYTES)];
+    let before = Usage::now();
     let (latencies, took) = raw.write_and_sync(&bytes, limit, stop)?;
     let records = latencies.count() * group as u64 * u64::from(load.batch);
-    Ok(Outcome { records, failures: 0, latencies, took })
+    Ok(Outcome { records, failures: 0, latencies, took, used: Usage::now().since(&before) })
 }
 
 async fn append(dir: &Path, load: Load, limit: Duration, stop: &StopSignal) -> anyhow::Result<Outcome> {
-    let (journal, _) = Journal::open(dir, JournalOptions::default(), &Host::system())?;
+    // Segments of the full size from the start, as a log of some 100 MiB has them: each byte that is appended costs one that
+    // is zeroed ahead, within the measured time.
+    let defaults = JournalOptions::default();
+    let options = JournalOptions { first_segment_bytes: defaults.segment_bytes, ..defaults };
+    let (journal, _) = Journal::open(dir, options, &Host::system())?;
     let (journal, content) = (Arc::new(journal), Arc::new(load.content()));
+    let before = Usage::now();
     let began = tasks::instant();
     let appenders: Vec<_> = (0..load.appenders)
         .map(|_| {
@@ -158,42 +169,81 @@ async fn append(dir: &Path, load: Load, limit: Duration, stop: &StopSignal) -> a
         latencies.add(&of_one)?;
         failures += failed;
     }
-    let took = began.elapsed();
+    let (took, used) = (began.elapsed(), Usage::now().since(&before));
     drop(journal);
     std::fs::remove_dir_all(dir)?;
-    Ok(Outcome { records: latencies.count() * u64::from(load.batch), failures, latencies, took })
+    Ok(Outcome { records: latencies.count() * u64::from(load.batch), failures, latencies, took, used })
 }
 
-fn row(report: &Report, load: Load, outcome: &Outcome, beside: &Outcome) -> Value {
+/// The median rate of the rounds, and the latencies of all of them; as JSON and as a line.
+fn told(outcomes: &[Outcome]) -> anyhow::Result<(Value, String)> {
+    let mut latencies = Latencies::new()?;
+    for outcome in outcomes {
+        latencies.add(&outcome.latencies)?;
+    }
+    let calls = latencies.count().max(1) as f64;
+    let rate = median(outcomes.iter().map(Outcome::rate));
+    let failures: u64 = outcomes.iter().map(|outcome| outcome.failures).sum();
+    let cpu = outcomes.iter().map(|outcome| outcome.used.cpu.as_secs_f64()).sum::<f64>() * 1e6 / calls;
+    let switches = outcomes.iter().map(|outcome| outcome.used.switches).sum::<u64>() as f64 / calls;
+    let line = format!(
+        "{rate:>11.0} {:>8} {:>8} {:>9} {cpu:>8.1} {switches:>8.2}",
+        latencies.micros(0.5),
+        latencies.micros(0.99),
+        latencies.micros(0.999)
+    );
+    let told = json!({
+        "recordsPerSecond": rate.round(), "failures": failures, "latency": latencies.json(),
+        "cpuMicrosPerCall": cpu, "contextSwitchesPerCall": switches,
+    });
+    Ok((told, line))
+}
+
+fn row(report: &Report, load: Load, samples: &[Sample]) -> anyhow::Result<Value> {
     let Load { appenders, bytes, batch } = load;
-    let (own, raw) = (&outcome.latencies, &beside.latencies);
-    let of_raw = outcome.rate() / beside.rate();
-    let p99_to_raw = own.micros(0.99) as f64 / raw.micros(0.99).max(1) as f64;
+    let of = |part: fn(&Sample) -> &Outcome| samples.iter().map(|sample| part(sample).clone()).collect::<Vec<_>>();
+    let (own, line) = told(&of(|sample| &sample.own))?;
+    let (by_batch, _) = told(&of(|sample| &sample.by_batch))?;
+    let (by_group, _) = told(&of(|sample| &sample.by_group))?;
+    let of_batch = median(samples.iter().map(|sample| sample.own.rate() / sample.by_batch.rate()));
+    let of_group = median(samples.iter().map(|sample| sample.own.rate() / sample.by_group.rate()));
+    let p99 = |outcome: &Outcome| outcome.latencies.micros(0.99).max(1) as f64;
+    let p99_to_raw = median(samples.iter().map(|sample| p99(&sample.own) / p99(&sample.by_batch)));
     report.line(&format!(
-        "{appenders:>9} {bytes:>6} {batch:>6} {:>11.0} {:>8} {:>8} {:>9} | {:>11.0} {:>8} {:>8} {:>9} | {:>5.0}% {p99_to_raw:>7.2} {:>8}",
-        outcome.rate(), own.micros(0.5), own.micros(0.99), own.micros(0.999), beside.rate(), raw.micros(0.5),
-        raw.micros(0.99), raw.micros(0.999), of_raw * 100.0, outcome.failures
+        "{appenders:>9} {bytes:>6} {batch:>6} | {line} | {:>11} {:>8} | {:>11} {:>8} | {:>7.0}% {:>7.0}% {p99_to_raw:>8.2} {:>8}",
+        by_batch["recordsPerSecond"], by_batch["latency"]["p99Micros"], by_group["recordsPerSecond"],
+        by_group["latency"]["p99Micros"], of_batch * 100.0, of_group * 100.0, own["failures"]
     ));
-    json!({
-        "appenders": appenders, "bytes": bytes, "batch": batch, "journal": outcome.json(), "raw": beside.json(),
-        "rawBatchesInAGroup": load.batches_in_a_group(), "ofRaw": of_raw, "p99ToRawP99": p99_to_raw,
-    })
+    Ok(json!({
+        "appenders": appenders, "bytes": bytes, "batch": batch, "journal": own, "rawByBatch": by_batch,
+        "rawByGroup": by_group, "batchesInAGroup": load.batches_in_a_group(), "ofRawByBatch": of_batch,
+        "ofRawByGroup": of_group, "p99ToRawByBatch": p99_to_raw,
+    }))
 }
 
 fn goals(report: &mut Report, rows: &[Value]) {
-    let all: Vec<&Value> = rows.iter().collect();
-    let worst = |field: &str, of: &dyn Fn(&Value) -> bool| {
-        all.iter().filter(|row| of(row)).filter_map(|row| row[field].as_f64()).reduce(f64::min)
+    let of = |field: &str, is: &dyn Fn(&Value) -> bool| {
+        rows.iter()
+            .filter(|row| row["journal"].is_object() && is(row))
+            .filter_map(|row| row[field].as_f64())
+            .reduce(f64::min)
     };
-    if let Some(share) = worst("ofRaw", &|row| row["batch"] == 100) {
-        report.goal("batches of 100, the worst row, as a share of the raw device", Wanted::AtLeast(0.5), share);
+    if let Some(share) = of("ofRawByBatch", &|row| row["batch"] == 100) {
+        let goal = "batches of 100 as a share of the raw device in groups of 100, the worst row";
+        report.goal(goal, Wanted::AtLeast(0.5), share);
     }
-    let many = all.iter().find(|row| row["appenders"] == 256 && row["batch"] == 1 && row["bytes"] == 200);
+    let many = rows.iter().find(|row| row["appenders"] == 256 && row["batch"] == 1 && row["bytes"] == 200);
     if let Some(rate) = many.and_then(|row| row["journal"]["recordsPerSecond"].as_f64()) {
         report.goal("records a second, singly by 256 appenders", Wanted::AtLeast(300_000.0), rate);
     }
-    let one = all.iter().find(|row| row["appenders"] == 1 && row["batch"] == 1 && row["bytes"] == 200);
-    if let Some(ratio) = one.and_then(|row| row["p99ToRawP99"].as_f64()) {
+    let one = |row: &Value| row["appenders"] == 1 && row["batch"] == 1 && row["bytes"] == 200;
+    if let Some(ratio) = of("p99ToRawByBatch", &one) {
         report.goal("one appender's p99 to the device's", Wanted::AtMost(2.0), ratio);
     }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -7,6 +7,7 @@ use madrigal_core::tasks::{self, StopSignal};
 
 use super::appends::{Load, Outcome};
 use crate::latency::Latencies;
+use crate::process::Usage;
 
 /// Inserts batches into a table, each in a transaction that is synced.
 pub(super) fn insert(dir: &Path, load: Load, limit: Duration, stop: &StopSignal) -> anyhow::Result<Outcome> {
@@ -16,6 +17,7 @@ pub(super) fn insert(dir: &Path, load: Load, limit: Duration, stop: &StopSignal)
     database.pragma_update(None, "synchronous", "FULL")?;
     database.execute("CREATE TABLE events (position INTEGER PRIMARY KEY, payload BLOB NOT NULL)", [])?;
     let payload = vec![7u8; load.bytes];
+    let before = Usage::now();
     let (mut latencies, began) = (Latencies::new()?, tasks::instant());
     while began.elapsed() < limit && !stop.is_cancelled() {
         let call = tasks::instant();
@@ -29,10 +31,10 @@ pub(super) fn insert(dir: &Path, load: Load, limit: Duration, stop: &StopSignal)
         transaction.commit()?;
         latencies.record(call.elapsed());
     }
-    let took = began.elapsed();
+    let (took, used) = (began.elapsed(), Usage::now().since(&before));
     drop(database);
     for file in ["peer.sqlite", "peer.sqlite-wal", "peer.sqlite-shm"] {
         let _ = std::fs::remove_file(dir.join(file));
     }
-    Ok(Outcome { records: latencies.count() * u64::from(load.batch), failures: 0, latencies, took })
+    Ok(Outcome { records: latencies.count() * u64::from(load.batch), failures: 0, latencies, took, used })
 }
