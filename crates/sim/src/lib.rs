@@ -24,7 +24,7 @@ pub use dice::Dice;
 pub use keepers::{SlowOffsets, SlowViews};
 pub use link::{Link, Place};
 pub use machine::{Machine, Server};
-pub use network::{Fate, Network, Weather};
+pub use network::{Cut, Fate, Network, Weather};
 pub use remote::{RemoteStore, StoreServer};
 pub use trace::Trace;
 pub use witness::{Acknowledged, Witness};

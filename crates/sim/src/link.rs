@@ -114,6 +114,11 @@ impl Link {
                 let _ = self.deliver::<C>(context, &bytes, self.network.delay()).await;
                 return Err(self.silence(unknown("the answer was lost")).await);
             }
+            Fate::LateAnswer(after) => {
+                let answer = self.deliver::<C>(context, &bytes, self.network.delay()).await;
+                tasks::sleep(after).await;
+                answer
+            }
             Fate::Doubled(after) => {
                 drop(self.deliver::<C>(context, &bytes, after));
                 self.deliver::<C>(context, &bytes, self.network.delay()).await

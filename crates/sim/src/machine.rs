@@ -95,6 +95,21 @@ impl Machine {
         state.zombies.drain(..).for_each(|zombie| zombie.kill());
     }
 
+    /// Freezes the process that runs now, as a machine that swaps or is moved does, and returns it; a new one may be
+    /// started meanwhile. Call [`TaskGroup::thaw`] some time.
+    pub fn freeze(&self) -> Option<TaskGroup> {
+        let state = self.lock();
+        let running = state.running.clone()?;
+        self.world.trace().say(self.name, format_args!("life {} stands still", state.life));
+        running.freeze();
+        Some(running)
+    }
+
+    /// Has another process try to open the log of the one that runs; whether it could. Where none runs it cannot.
+    pub fn opens_twice(&self, dir: &str, name: &str, host: &Host) -> bool {
+        self.is_up() && !self.disk.is_off() && self.open_log(dir, name, host).is_ok()
+    }
+
     /// Kills the zombies.
     pub fn bury(&self) {
         self.lock().zombies.drain(..).for_each(|zombie| zombie.kill());

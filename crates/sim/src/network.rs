@@ -21,13 +21,16 @@ pub struct Weather {
     pub doubled: u64,
     /// Requests whose sender is told that nobody knows, and that arrive long after.
     pub late: u64,
+    /// Requests that arrive and whose answers come long after, if the sender still waits.
+    pub late_answers: u64,
     /// The longest that a message in time takes, in milliseconds.
     pub slowest_millis: u64,
 }
 
 impl Weather {
     /// Everything arrives, at once.
-    pub const CALM: Self = Self { lost_requests: 0, lost_answers: 0, doubled: 0, late: 0, slowest_millis: 2 };
+    pub const CALM: Self =
+        Self { lost_requests: 0, lost_answers: 0, doubled: 0, late: 0, late_answers: 0, slowest_millis: 2 };
 
     /// A weather drawn from chance: from calm to a storm in which every third message is in trouble.
     pub fn drawn(dice: &Dice) -> Self {
@@ -37,6 +40,7 @@ impl Weather {
             lost_answers: dice.below(most + 1),
             doubled: dice.below(most + 1),
             late: dice.below(most + 1),
+            late_answers: 0,
             slowest_millis: *dice.pick(&[2, 5, 20, 200]),
         }
     }
@@ -55,6 +59,8 @@ pub enum Fate {
     Doubled(Duration),
     /// Its sender is told that nobody knows; it arrives after so long.
     Late(Duration),
+    /// It arrives, its answer comes so long after it was given.
+    LateAnswer(Duration),
 }
 
 impl Fate {
@@ -66,6 +72,7 @@ impl Fate {
             Self::LostAnswer => "answer lost",
             Self::Doubled(_) => "doubled",
             Self::Late(_) => "late",
+            Self::LateAnswer(_) => "answer late",
         }
     }
 }
@@ -78,13 +85,37 @@ pub struct Network {
     calm: Arc<AtomicBool>,
     wires: TaskGroup,
     held: Arc<Mutex<BTreeMap<String, Instant>>>,
+    cut: Arc<Mutex<BTreeMap<String, (Cut, Instant)>>>,
     trace: Trace,
+}
+
+/// What is lost on a way that is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// Everything that is sent to the service.
+    Requests,
+    /// Everything that the service answers.
+    Answers,
 }
 
 impl Network {
     /// A network in this weather.
     pub fn new(dice: Dice, weather: Weather, trace: Trace) -> Self {
-        Self { dice, weather, calm: Arc::default(), wires: TaskGroup::new(), held: Arc::default(), trace }
+        Self {
+            dice,
+            weather,
+            calm: Arc::default(),
+            wires: TaskGroup::new(),
+            held: Arc::default(),
+            cut: Arc::default(),
+            trace,
+        }
+    }
+
+    /// For so long whatever is sent to `service`, or whatever it answers, is lost.
+    pub fn cut(&self, service: &str, cut: Cut, duration: Duration) {
+        self.trace.say(service, format_args!("{cut:?} are lost for {} ms", duration.as_millis()));
+        self.cuts().insert(service.to_owned(), (cut, tasks::instant() + duration));
     }
 
     /// For so long whatever is sent to `service` is held up on its way, and arrives afterwards, in any order.
@@ -97,6 +128,7 @@ impl Network {
     pub fn calm_down(&self) {
         self.calm.store(true, Ordering::Relaxed);
         self.held().clear();
+        self.cuts().clear();
     }
 
     /// Where messages are while they are under way: they outlive who sent them.
@@ -108,7 +140,7 @@ impl Network {
     pub fn fate(&self, who: &str, what: &str) -> Fate {
         let weather = self.weather();
         let drawn = self.dice.below(100);
-        let bounds = [weather.lost_requests, weather.lost_answers, weather.doubled, weather.late];
+        let bounds = [weather.lost_requests, weather.lost_answers, weather.doubled, weather.late, weather.late_answers];
         let mut bound = 0;
         let trouble = bounds.iter().position(|share| {
             bound += share;
@@ -116,13 +148,21 @@ impl Network {
         });
         let held = self.held().iter().find(|(service, _)| who.ends_with(service.as_str())).map(|(_, until)| *until);
         let held = held.map(|until| until.saturating_duration_since(tasks::instant())).filter(|left| !left.is_zero());
+        let now = tasks::instant();
+        let cuts = self.cuts();
+        let cut = cuts.iter().find(|(service, (_, until))| who.ends_with(service.as_str()) && *until > now);
+        let cut = cut.map(|(_, (cut, _))| *cut);
+        drop(cuts);
         let fate = match trouble {
+            _ if cut == Some(Cut::Requests) => Fate::LostRequest,
+            _ if cut == Some(Cut::Answers) => Fate::LostAnswer,
             _ if held.is_some() => Fate::Late(held.unwrap_or_default() + self.dice.millis(0..2_000)),
             None => return Fate::Arrives,
             Some(0) => Fate::LostRequest,
             Some(1) => Fate::LostAnswer,
             Some(2) => Fate::Doubled(self.long_delay()),
-            Some(_) => Fate::Late(self.long_delay()),
+            Some(3) => Fate::Late(self.long_delay()),
+            Some(_) => Fate::LateAnswer(self.long_delay()),
         };
         self.trace.say(who, format_args!("{what}: {}", fate.word()));
         fate
@@ -145,6 +185,10 @@ impl Network {
 
     fn held(&self) -> MutexGuard<'_, BTreeMap<String, Instant>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cuts(&self) -> MutexGuard<'_, BTreeMap<String, (Cut, Instant)>> {
+        self.cut.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn long_delay(&self) -> Duration {

@@ -91,8 +91,8 @@ impl RemoteStore {
         answer
     }
 
-    /// Has the server do something that changes nothing.
-    async fn ask<T, F>(&self, work: impl FnOnce(DynEventStore) -> F) -> Result<T, Fault>
+    /// Has the server do something that changes nothing; it may take [`LIMIT`] more than `wait`.
+    async fn ask<T, F>(&self, wait: Duration, work: impl FnOnce(DynEventStore) -> F) -> Result<T, Fault>
     where
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
@@ -100,7 +100,8 @@ impl RemoteStore {
         tasks::sleep(READ).await;
         let serving = self.server.now().ok_or_else(|| refused("read"))?;
         let answer = serving.tasks.spawn(work(serving.store));
-        answer.await.map_err(|_| refused("read"))
+        let answer = tasks::within(wait + LIMIT, answer).await.ok_or_else(|| refused("read"))?;
+        answer.map_err(|_| refused("read"))
     }
 
     fn known(&self) -> MutexGuard<'_, (LogEpoch, Position)> {
@@ -137,6 +138,7 @@ impl EventStore for RemoteStore {
     async fn append_many(&self, appends: Vec<StreamAppend>) -> Result<Vec<Appended>, AppendError> {
         let unknown = |why: &'static str| AppendError::from(Fault::unknown("store", "append", why));
         let delay = self.network.delay();
+        let mut answer_late = Duration::ZERO;
         let answer = match self.network.fate(&self.name, "append") {
             Fate::LostRequest => None,
             Fate::Late(after) => {
@@ -151,13 +153,22 @@ impl EventStore for RemoteStore {
                 drop(self.deliver(appends.clone(), after));
                 Some(self.deliver(appends, delay))
             }
+            Fate::LateAnswer(after) => {
+                answer_late = after;
+                Some(self.deliver(appends, delay))
+            }
             Fate::Arrives => Some(self.deliver(appends, delay)),
         };
         let Some(answer) = answer else {
             tasks::sleep(if self.network.coin() { delay } else { LIMIT }).await;
             return Err(unknown("no answer"));
         };
-        match tasks::within(LIMIT, answer).await {
+        let answered = async {
+            let answer = answer.await;
+            tasks::sleep(answer_late).await;
+            answer
+        };
+        match tasks::within(LIMIT, answered).await {
             Some(Ok(answer)) => {
                 tasks::sleep(self.network.delay()).await;
                 answer
@@ -169,18 +180,18 @@ impl EventStore for RemoteStore {
 
     async fn read_stream(&self, stream: &StreamName, read: StreamRead) -> Result<StreamSlice, Fault> {
         let stream = stream.clone();
-        self.ask(move |store| async move { store.read_stream(&stream, read).await }).await?
+        self.ask(Duration::ZERO, move |store| async move { store.read_stream(&stream, read).await }).await?
     }
 
     async fn read_log(&self, after: Position, limit: usize) -> Result<LogRead, ReadError> {
-        self.ask(move |store| async move { store.read_log(after, limit).await }).await?
+        self.ask(Duration::ZERO, move |store| async move { store.read_log(after, limit).await }).await?
     }
 
     async fn wait_beyond(&self, position: Position, limit: Duration) -> Result<Position, WaitError> {
         let until = tasks::instant() + limit;
         loop {
             let left = until.saturating_duration_since(tasks::instant());
-            let waited = self.ask(move |store| async move { store.wait_beyond(position, left).await }).await;
+            let waited = self.ask(left, move |store| async move { store.wait_beyond(position, left).await }).await;
             match waited {
                 Ok(Ok(end)) => return Ok(end),
                 Ok(Err(WaitError::TimedOut { end })) => return Err(WaitError::TimedOut { end }),

@@ -157,7 +157,10 @@ impl EventStore for Watched {
                     self.witness.trace.say(who, format_args!("{stream} {version} @{position}{again}: {kinds}"));
                 }
             }
-            Err(error) => self.witness.trace.say(log.as_str(), format_args!("append refused: {error}")),
+            Err(AppendError::Fault(fault)) => {
+                self.witness.trace.say(log.as_str(), format_args!("append failed: {}", fault.chain()));
+            }
+            Err(refused) => self.witness.trace.say(log.as_str(), format_args!("append refused: {refused}")),
         }
         result
     }

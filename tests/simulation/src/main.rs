@@ -50,9 +50,14 @@ fn main() -> std::io::Result<ExitCode> {
     if arguments.mutants || arguments.mutant.is_some() {
         let all = arguments.mutant.map_or_else(Mutant::all, |mutant| vec![mutant]);
         let caught = all.into_iter().map(|mutant| hunt(mutant, &range)).collect::<Result<Vec<_>, _>>()?;
-        return Ok(verdict(caught.into_iter().all(|caught| caught)));
+        let missed = caught.iter().filter(|caught| !**caught).count();
+        println!("{} mutants, {missed} not caught", caught.len());
+        return Ok(verdict(missed == 0));
     }
-    println!("seeds {from} to {}", from + arguments.seeds.saturating_sub(1));
+    match (range.first(), range.last()) {
+        (Some(first), Some(last)) if !arguments.kept => println!("seeds {first} to {last}"),
+        _ => println!("the seeds that ever failed"),
+    }
     let begun = tasks::instant();
     let differing = AtomicUsize::new(0);
     let failed = seeds::run_all(&range, arguments.threads, |done: usize, outcome: &Outcome| {
@@ -79,11 +84,11 @@ fn hunt(mutant: Mutant, seeds: &[u64]) -> std::io::Result<bool> {
         let outcome = run(*seed, Some(mutant))?;
         let expected = outcome.violations.iter().find(|violation| mutant.caught_by().contains(&violation.invariant));
         if let Some(violation) = expected {
-            println!("{mutant:?}: caught by seed {seed}, the {}. tried: {violation}", number + 1);
+            println!("{}: caught by seed {seed}, the {}. tried: {violation}", mutant.name(), number + 1);
             return Ok(true);
         }
     }
-    println!("{mutant:?}: not caught by {} seeds", seeds.len());
+    println!("{}: not caught by {} seeds", mutant.name(), seeds.len());
     Ok(false)
 }
 

@@ -16,6 +16,7 @@ use madrigal_sim::link::Guess;
 use madrigal_sim::{Server, SlowViews};
 use serde_json::json;
 
+use self::disk::Lie;
 use crate::invariants::Invariant;
 use crate::shop::{Role, Shop};
 
@@ -28,6 +29,8 @@ pub enum Mutant {
     NoTombstone,
     /// A sync says that it is done before anything is on the device.
     AnswerBeforeSync,
+    /// The lock of a log's directory is given to everybody.
+    NoLock,
     /// A subscriber's checkpoint is durable before the effect of its messages.
     CheckpointBeforeEffect,
     /// A view's checkpoint is durable before its rows.
@@ -48,11 +51,17 @@ impl Mutant {
         Self::value_variants().to_vec()
     }
 
+    /// Its name on the command line, as in `no-epoch-check`.
+    pub fn name(self) -> String {
+        self.to_possible_value().map_or_else(|| format!("{self:?}"), |value| value.get_name().to_owned())
+    }
+
     /// The invariants that a run of this mutant may break; it is caught where one of them is.
     pub const fn caught_by(self) -> &'static [Invariant] {
         match self {
             Self::NoEpochCheck => &[Invariant::NoZombieWrites],
             Self::NoTombstone => &[Invariant::MoneyAgrees, Invariant::NothingReserved, Invariant::StockBalances],
+            Self::NoLock => &[Invariant::LogsOpen],
             Self::AnswerBeforeSync => &[Invariant::NothingDurableLost],
             Self::CheckpointBeforeEffect | Self::ConsumerDedupOff => &[Invariant::HeardOnce],
             Self::ViewCheckpointFirst => &[Invariant::ViewEqualsFold],
@@ -84,7 +93,8 @@ impl Mutant {
 pub(crate) fn mount(mutant: Option<Mutant>, disk: MemoryDisk) -> Arc<dyn Disk> {
     // Slow and quick syncs, as devices have them.
     match mutant {
-        Some(Mutant::AnswerBeforeSync) => Arc::new(disk::LyingDisk(disk)),
+        Some(Mutant::AnswerBeforeSync) => Arc::new(disk::LyingDisk { disk, about: Lie::Syncs }),
+        Some(Mutant::NoLock) => Arc::new(disk::LyingDisk { disk, about: Lie::Locks }),
         _ => Arc::new(disk),
     }
 }

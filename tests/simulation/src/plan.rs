@@ -21,6 +21,8 @@ pub struct Plan {
     pub remote: Vec<Role>,
     /// Blows dealt in the first part of the run.
     pub blows: u32,
+    /// Further blows, of the kinds that came later, dealt at the same time.
+    pub further_blows: u32,
     /// How long blows are dealt.
     pub trouble: Duration,
     /// Pieces of each product at the beginning: few enough that some orders find none left.
@@ -29,18 +31,24 @@ pub struct Plan {
 
 impl Plan {
     /// The plan of a seed; a mutant may need a store of its own kind to be seen.
-    pub fn drawn(dice: &Dice, mutant: Option<Mutant>) -> Self {
+    ///
+    /// What came later is drawn from `further`, and is not there in a third of the seeds: those go on as they did.
+    pub fn drawn(dice: &Dice, further: &Dice, mutant: Option<Mutant>) -> Self {
+        let more = !further.percent(33);
+        let late_answers = if more { *further.pick(&[0, 0, 2, 8]) } else { 0 };
+        let further_blows = if more { 1 + u32::try_from(further.below(5)).unwrap_or_default() } else { 0 };
         let mut remote: Vec<Role> = Role::SERVICES.into_iter().filter(|_| dice.percent(35)).collect();
         let needed = mutant.and_then(Mutant::needs_remote);
         if let Some(needed) = needed.filter(|needed| !remote.contains(needed)) {
             remote.push(needed);
         }
         Self {
-            weather: Weather::drawn(dice),
+            weather: Weather { late_answers, ..Weather::drawn(dice) },
             customers: 2 + u32::try_from(dice.below(4)).unwrap_or_default(),
             orders: 2 + u32::try_from(dice.below(5)).unwrap_or_default(),
             remote,
             blows: u32::try_from(dice.below(9)).unwrap_or_default(),
+            further_blows,
             trouble: dice.millis(2_000..40_000),
             stock: 6 + i64::try_from(dice.below(60)).unwrap_or_default(),
         }

@@ -46,7 +46,7 @@ const ROUND: Duration = Duration::from_secs(5);
 /// Where the system refuses the runtime its resources.
 pub fn run(seed: u64, mutant: Option<Mutant>) -> io::Result<Outcome> {
     World::run(seed, |world| async move {
-        let shop = Shop::new(&world, Plan::drawn(&world.dice("plan"), mutant), mutant);
+        let shop = Shop::new(&world, Plan::drawn(&world.dice("plan"), &world.dice("further plan"), mutant), mutant);
         let violations = live(&shop).await;
         for violation in &violations.0 {
             world.trace().say("verdict", format_args!("{violation}"));

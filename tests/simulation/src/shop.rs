@@ -117,6 +117,9 @@ pub(crate) struct Kept {
     pub(crate) offsets: Arc<MemoryOffsets>,
 }
 
+/// How long whoever looks after the processes waits before it starts one again that found no room on its disk.
+const START_AGAIN: Duration = Duration::from_millis(200);
+
 /// The order path. Shared by customers, blows and checks.
 pub struct Shop {
     /// The world that it lives in.
@@ -184,33 +187,43 @@ impl Shop {
         self.nodes.iter().find(|node| node.role == role).expect("a node for every role")
     }
 
-    /// Starts a service; one that runs becomes a zombie. Returns when it is open or has died over it.
+    /// Starts a service; one that runs becomes a zombie. Returns when it is open or has died over it; where it dies for
+    /// lack of room on its disk, it is started again until there is some.
     pub async fn start(self: &Arc<Self>, role: Role) {
         let node = self.node(role);
-        let server = node.machine.start();
-        let (shop, tasks) = (Arc::clone(self), server.tasks.clone());
-        let opening = tasks.spawn(async move { shop.boot(role, &server).await });
-        if let Ok(Err(fault)) = opening.await {
-            self.refuses_to_open(node.machine.name(), &fault);
+        loop {
+            let server = node.machine.start();
+            let (shop, tasks) = (Arc::clone(self), server.tasks.clone());
+            let opening = tasks.spawn(async move { shop.boot(role, &server).await });
+            let Ok(Err(fault)) = opening.await else { return };
+            if !self.is_short_of_room(role) {
+                return self.refuses_to_open(node.machine.name(), &fault);
+            }
+            self.kill(role);
+            self.opens_later(node.machine.name(), &fault).await;
         }
     }
 
     /// Starts the machine of a service's store, if it has one.
     pub async fn start_database(self: &Arc<Self>, role: Role) {
-        let node = self.node(role);
-        let Some(database) = &node.database else { return };
-        let Server { tasks, host, .. } = database.start();
-        let shop = Arc::clone(self);
-        let serving = tasks.clone();
-        let opening = tasks.spawn(async move {
-            let node = shop.node(role);
-            let Some(database) = &node.database else { return Ok(()) };
-            let store = database.open_log(role.log(), role.log(), &host)?;
-            node.served.opens(shop.witness.watch(store), serving);
-            Ok::<_, Fault>(())
-        });
-        if let Ok(Err(fault)) = opening.await {
-            self.refuses_to_open(database.name(), &fault);
+        let Some(database) = &self.node(role).database else { return };
+        loop {
+            let Server { tasks, host, .. } = database.start();
+            let shop = Arc::clone(self);
+            let serving = tasks.clone();
+            let opening = tasks.spawn(async move {
+                let node = shop.node(role);
+                let Some(database) = &node.database else { return Ok(()) };
+                let store = database.open_log(role.log(), role.log(), &host)?;
+                node.served.opens(shop.witness.watch(store), serving);
+                Ok::<_, Fault>(())
+            });
+            let Ok(Err(fault)) = opening.await else { return };
+            if !self.is_short_of_room(role) {
+                return self.refuses_to_open(database.name(), &fault);
+            }
+            self.kill_database(role);
+            self.opens_later(database.name(), &fault).await;
         }
     }
 
@@ -257,6 +270,14 @@ impl Shop {
             read_whole(&*store).await
         });
         reading.await.map_err(|error| error.to_string())?
+    }
+
+    /// Has a second process open the log of a service that is alone with it: its lock must refuse that.
+    pub fn opens_once(&self, role: Role) {
+        let machine = self.node(role).machine_of_store();
+        if machine.opens_twice(role.log(), role.log(), &self.world.host("second process")) {
+            self.note_refusal(format!("{}: two processes have its log", machine.name()));
+        }
     }
 
     /// Logs that could not be opened.
@@ -360,6 +381,22 @@ impl Shop {
     fn refuses_to_open(&self, machine: &str, fault: &Fault) {
         let refusal = format!("{machine}: {}", fault.chain());
         self.world.trace().say(machine, format_args!("does not open: {refusal}"));
+        self.note_refusal(refusal);
+    }
+
+    /// Whether the disk of a service's store takes nothing now: then it need not open, but must as soon as that is over.
+    fn is_short_of_room(&self, role: Role) -> bool {
+        let mut short = false;
+        self.node(role).machine_of_store().disk().set(|faults| short = faults.room.is_some() || faults.read_only);
+        short
+    }
+
+    async fn opens_later(&self, machine: &str, fault: &Fault) {
+        self.world.trace().say(machine, format_args!("does not open for lack of room: {}", fault.chain()));
+        tasks::sleep(START_AGAIN).await;
+    }
+
+    fn note_refusal(&self, refusal: String) {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner).push(refusal);
     }
 

@@ -1,4 +1,4 @@
-//! A disk that says *done* when nothing is.
+//! A disk that says *done* when nothing is, or gives a lock to everybody.
 
 use std::any::Any;
 use std::io;
@@ -7,51 +7,64 @@ use std::time::Duration;
 
 use madrigal_journal::{Disk, DiskFile, MemoryDisk};
 
-/// Syncs of files do nothing; everything else works.
+/// What a disk lies about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lie {
+    /// Syncs of segments do nothing.
+    Syncs,
+    /// Locks hold nobody back.
+    Locks,
+}
+
+/// A disk that lies about one thing; everything else works.
 #[derive(Debug)]
-pub(super) struct LyingDisk(pub(super) MemoryDisk);
+pub(super) struct LyingDisk {
+    pub(super) disk: MemoryDisk,
+    pub(super) about: Lie,
+}
 
 impl Disk for LyingDisk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        self.0.create_dir(dir)
+        self.disk.create_dir(dir)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        self.0.list(dir)
+        self.disk.list(dir)
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         // Files that are being prepared are synced: only what is appended is lied about.
-        self.0.create(path)
+        self.disk.create(path)
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let file = self.0.open(path)?;
-        Ok(if path.extension().is_some_and(|extension| extension == "segment") {
-            Box::new(LyingFile(file))
-        } else {
-            file
-        })
+        let file = self.disk.open(path)?;
+        let lies = self.about == Lie::Syncs && path.extension().is_some_and(|extension| extension == "segment");
+        Ok(if lies { Box::new(LyingFile(file)) } else { file })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.0.rename(from, to)
+        self.disk.rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.0.remove(path)
+        self.disk.remove(path)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.0.sync_dir(dir)
+        self.disk.sync_dir(dir)
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Any + Send + Sync>> {
-        self.0.lock(path)
+        if self.about == Lie::Locks { Ok(Box::new(())) } else { self.disk.lock(path) }
+    }
+
+    fn free(&self, dir: &Path) -> Option<u64> {
+        self.disk.free(dir)
     }
 
     fn sync_delay(&self) -> Duration {
-        self.0.sync_delay()
+        self.disk.sync_delay()
     }
 }
 

@@ -35,6 +35,10 @@ impl MailSender for Postman {
         tasks::sleep(self.0.delay()).await;
         match fate {
             Fate::Arrives | Fate::Doubled(_) => Ok(Delivery::Sent),
+            Fate::LateAnswer(after) => {
+                tasks::sleep(after).await;
+                Ok(Delivery::Sent)
+            }
             Fate::LostRequest | Fate::LostAnswer | Fate::Late(_) => {
                 let _ = letter;
                 Err(Fault::unknown("mail-sender", "send", "no answer").with_retry(FaultRetry::Now))

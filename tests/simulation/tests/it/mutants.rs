@@ -25,8 +25,8 @@ fn is_caught(mutant: Mutant) -> bool {
         caught.map(|violation| (seed, violation))
     });
     match &found {
-        Some((seed, violation)) => println!("{mutant:?}: caught by seed {seed}: {violation}"),
-        None => println!("{mutant:?}: not caught by {TRIED} seeds"),
+        Some((seed, violation)) => println!("{}: caught by seed {seed}: {violation}", mutant.name()),
+        None => println!("{}: not caught by {TRIED} seeds", mutant.name()),
     }
     found.is_some()
 }
