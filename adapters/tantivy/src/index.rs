@@ -169,8 +169,16 @@ fn write_to(index: Index, built: Built) -> Result<Parts, TantivyError> {
         .num_merge_threads(1)
         .build();
     let writer = index.writer_with_options(options)?;
+    sweep(&writer)?;
     let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
     Ok(Parts { built, index, reader, writer: Mutex::new(writer) })
+}
+
+/// Removes files that no commit names: what a process left that died in the middle of one. Deletions are written to files
+/// that are named after the commit to be, and the next process, which begins at the same commit, is refused where such a
+/// file is there already: every commit of it would fail.
+fn sweep(writer: &IndexWriter) -> Result<(), TantivyError> {
+    writer.garbage_collect_files().wait().map(drop)
 }
 
 fn remake(dir: &Path, built: &Built) -> Result<Index, TantivyError> {
@@ -186,6 +194,7 @@ impl Parts {
         if committed.is_err() {
             // What was added and not committed must not become part of the next commit.
             writer.rollback()?;
+            sweep(&writer)?;
         }
         committed?;
         drop(writer);
@@ -359,3 +368,6 @@ impl std::fmt::Debug for Snapshot {
         f.debug_struct("Snapshot").field("documents", &self.searcher.num_docs()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use madrigal_tantivy::{
     Wanted,
 };
 
+mod crash;
 mod generations;
 mod oracle;
 
