@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use madrigal_core::{Fault, FaultCause};
+
 use crate::client::AskError;
 
 /// A command ended in a way that has an exit code of its own.
@@ -40,6 +42,24 @@ fn code(error: &anyhow::Error) -> u8 {
     error.downcast_ref::<Ended>().map_or(1, Ended::code)
 }
 
+/// What to do where a disk takes nothing.
+fn advice(error: &anyhow::Error) -> Option<&'static str> {
+    let cause = |error: &(dyn std::error::Error + 'static)| {
+        let of_fault = error.downcast_ref::<Fault>().map(|fault| fault.cause);
+        of_fault.or_else(|| error.downcast_ref().map(FaultCause::of_io)).unwrap_or_default()
+    };
+    error.chain().find_map(|error| match cause(error) {
+        FaultCause::StorageFull => Some(
+            "the disk is full: make room on it (or raise the quota) and start again; nothing that is there was changed",
+        ),
+        FaultCause::StorageReadOnly => Some(
+            "the file system is read-only: make it writable (`mount -o remount,rw`, after a check if it protects itself) \
+             and start again; nothing that is there was changed",
+        ),
+        FaultCause::Other => None,
+    })
+}
+
 /// Tells a person what went wrong, on standard error, and returns the exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     let mut line = String::from("madrigal: ");
@@ -48,6 +68,10 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
             line.push_str(": ");
         }
         line.push_str(&cause.to_string());
+    }
+    if let Some(advice) = advice(error) {
+        line.push_str("\nmadrigal: ");
+        line.push_str(advice);
     }
     let _ = writeln!(std::io::stderr(), "{line}");
     ExitCode::from(code(error))

@@ -79,7 +79,7 @@ impl Database {
         let path = path.as_ref().to_path_buf();
         let opened = path.clone();
         let writer =
-            off_thread("open", move || open_writer(&opened, options).map_err(|error| fault::of("open", error)));
+            off_thread("open", move || open_writer(&opened, options).map_err(|error| fault::of_open(&opened, error)));
         let writer = Arc::new(tokio::sync::Mutex::new(writer.await?));
         let reading = Arc::new(Semaphore::new(options.readers));
         Ok(Self { inner: Arc::new(Inner { path, options, writer, readers: Mutex::default(), reading }) })

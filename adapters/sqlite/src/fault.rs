@@ -1,5 +1,6 @@
 //! How SQLite's errors leave this crate.
 
+use std::path::Path;
 use std::time::Duration;
 
 use madrigal_core::{Fault, FaultCause, FaultOutcome, FaultRetry};
@@ -33,6 +34,22 @@ pub fn of(operation: &'static str, error: rusqlite::Error) -> Fault {
         _ => FaultCause::Other,
     };
     Fault { engine: ENGINE, operation, retry, outcome, cause, source: Box::new(error) }
+}
+
+/// The fault of a file that could not be opened; unlike others it names the file, and whoever starts a process reads it.
+pub(crate) fn of_open(path: &Path, error: rusqlite::Error) -> Fault {
+    let fault = of("open", error);
+    // SQLite says "cannot open" and "I/O error" for what the file system says more exactly when it is asked to write there.
+    let cause = if fault.cause.is_storage() { fault.cause } else { takes_no_writes(path) };
+    Fault { source: format!("{}: {}", path.display(), fault.source).into(), ..fault.with_cause(cause) }
+}
+
+/// Whether the directory of a file takes a page of another one.
+fn takes_no_writes(path: &Path) -> FaultCause {
+    let probe = path.with_extension("probe");
+    let written = std::fs::write(&probe, [0; 4_096]);
+    let _ = std::fs::remove_file(&probe);
+    written.as_ref().err().map_or(FaultCause::Other, FaultCause::of_io)
 }
 
 /// The operation's name where a transaction is committed.

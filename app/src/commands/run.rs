@@ -19,6 +19,7 @@ use crate::{demo, output};
 pub(super) async fn up(settings: &Settings, up: Up) -> anyhow::Result<()> {
     let config = Config::load(settings, up.listen.map(|listen| (listen, None)))?.config;
     logs(&config);
+    survive_file_size_limits()?;
     let data = DataDir::open(&config.data)?;
     let listener = listen(config.listen).await?;
     let address = listener.local_addr()?;
@@ -50,6 +51,7 @@ pub(super) async fn serve(settings: &Settings, serve: Serve) -> anyhow::Result<(
     let service = serve.service;
     let config = Config::load(settings, serve.listen.map(|listen| (listen, Some(service))))?.config;
     logs(&config);
+    survive_file_size_limits()?;
     let data = DataDir::open(&config.data)?;
     let address = match service {
         Service::Gateway => config.listen,
@@ -80,6 +82,16 @@ fn logs(config: &Config) {
     if let Err(error) = madrigal_telemetry::init_logs(&options) {
         output::message(&format!("logs: {error}"));
     }
+}
+
+/// A write beyond the largest size of a file (`ulimit -f`) is to be an error like that of a full disk. By default the system
+/// ends the process with SIGXFSZ; where somebody listens for that signal it does not, and what is heard is of no interest.
+fn survive_file_size_limits() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    /// The same on Linux (but for MIPS), macOS and the BSDs.
+    const SIGXFSZ: i32 = 25;
+    // The system's handler stays when the listener is dropped.
+    signal(SignalKind::from_raw(SIGXFSZ)).map(drop).context("SIGXFSZ cannot be listened for")
 }
 
 /// Stops on SIGTERM and SIGINT; a second one kills as usual.

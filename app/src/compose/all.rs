@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::anyhow;
 use madrigal_catalog_service::{CatalogConfig, CatalogNeighbours, CatalogService};
 use madrigal_core::{Fault, Host};
 use madrigal_gateway::{GatewayParts, Storytellers, Target, Upstream};
@@ -134,7 +133,7 @@ pub(super) fn order_config(config: &Config, data: &DataDir) -> anyhow::Result<Or
     Ok(order)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "made for map_err, which hands it over")]
+/// A fault of opening, with its causes, by which [`crate::exit::report`] knows what to advise.
 pub(super) fn opened(fault: Fault) -> anyhow::Error {
-    anyhow!(fault.chain())
+    anyhow::Error::new(fault)
 }

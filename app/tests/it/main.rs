@@ -11,4 +11,5 @@ mod load;
 mod openapi;
 mod process;
 mod several;
+mod storage;
 mod torture;

@@ -50,8 +50,13 @@ impl Process {
     }
 
     /// Starts a command that listens on `address`, and waits until it is ready.
-    pub(crate) async fn start(mut command: Command, address: SocketAddr) -> Self {
-        let child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
+    pub(crate) async fn start(command: Command, address: SocketAddr) -> Self {
+        Self::start_logging(command, address, Stdio::inherit()).await
+    }
+
+    /// The same; its log goes to `log`.
+    pub(crate) async fn start_logging(mut command: Command, address: SocketAddr, log: impl Into<Stdio>) -> Self {
+        let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let mut process = Self { child, address };
         process.ready().await;
         process
@@ -69,6 +74,13 @@ impl Process {
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Sets the largest size that a file may get by this process, in bytes or `unlimited`.
+    pub(crate) fn limit_file_size(&self, limit: &str) {
+        let pid = self.child.id().to_string();
+        let limited = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={limit}:unlimited")]).status();
+        assert!(limited.unwrap().success());
     }
 
     /// SIGTERM, and the exit code.

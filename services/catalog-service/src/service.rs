@@ -191,6 +191,9 @@ impl CatalogService {
         checks.push(match trouble {
             _ if !parts.index.serves() => Check::degraded("search", format!("being built, {behind} events missing")),
             Some(trouble) => Check::degraded("search", format!("old synonyms are used: {trouble}")),
+            None if parts.index.is_held_up() => {
+                Check::degraded("search", format!("cannot be written, {behind} events behind"))
+            }
             None => Check::healthy("search", format!("{behind} events behind")),
         });
         checks

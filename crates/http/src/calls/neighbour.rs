@@ -1,10 +1,11 @@
 //! A neighbour: some service's calls, wherever it runs.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use madrigal_core::{CallContext, Fault, tasks};
+use madrigal_core::tasks::Instant;
+use madrigal_core::{CallContext, Fault, FaultCause, FaultRetry, tasks};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -19,7 +20,12 @@ use crate::auth::ServiceToken;
 pub struct Neighbour {
     transport: Transport,
     switch: Option<Switch>,
+    /// When a call was last refused for want of room, and why.
+    no_room: Arc<Mutex<Option<(Instant, FaultCause)>>>,
 }
+
+/// How long a service counts as without room after it said so: callers of much ask again after that.
+const NO_ROOM: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 enum Transport {
@@ -44,26 +50,30 @@ impl LateNeighbour {
 impl Neighbour {
     /// A service in this process: calls and answers are handed over as they are.
     pub fn in_process(calls: Arc<Calls>) -> Self {
-        Self { transport: Transport::InProcess(calls), switch: None }
+        Self::over(Transport::InProcess(calls))
     }
 
     /// A service in this process, with calls and answers written to JSON and read again, so that tests see what HTTP would do.
     pub fn round_trip(calls: Arc<Calls>) -> Self {
-        Self { transport: Transport::RoundTrip(calls), switch: None }
+        Self::over(Transport::RoundTrip(calls))
     }
 
     /// A service at `base_url` (`http://127.0.0.1:8081`), called with this token.
     ///
     /// Connections are kept, at most 64 idle ones for 10 s; connecting takes at most 2 s.
     pub fn http(service: &'static str, base_url: String, token: Arc<dyn ServiceToken>) -> Self {
-        Self { transport: Transport::Http(Arc::new(HttpTransport::new(service, base_url, token))), switch: None }
+        Self::over(Transport::Http(Arc::new(HttpTransport::new(service, base_url, token))))
     }
 
     /// A service that is not there yet: where two services call each other, one of them is opened first. Until the binding
     /// says where it is, calls fail as if nobody listened.
     pub fn later(service: &'static str) -> (Self, LateNeighbour) {
         let place = Arc::new(OnceLock::new());
-        (Self { transport: Transport::Later(service, Arc::clone(&place)), switch: None }, LateNeighbour(place))
+        (Self::over(Transport::Later(service, Arc::clone(&place))), LateNeighbour(place))
+    }
+
+    fn over(transport: Transport) -> Self {
+        Self { transport, switch: None, no_room: Arc::default() }
     }
 
     /// The same with a switch by which tests, and the demo, break it.
@@ -91,6 +101,25 @@ impl Neighbour {
     /// # Cancellation
     /// The effect of a call whose future is dropped is unknown.
     pub async fn call<C: Call>(&self, context: &CallContext, call: C) -> Result<C::Answer, Fault> {
+        let answer = self.attempt(context, call).await;
+        if let Err(fault) = &answer
+            && fault.cause.is_storage()
+        {
+            *self.no_room.lock().unwrap_or_else(PoisonError::into_inner) = Some((tasks::instant(), fault.cause));
+        }
+        answer
+    }
+
+    /// The fault of what is not even begun, because the service has just refused something for want of room: it may be told
+    /// to whoever asks for more, before anything is begun that could not be finished.
+    pub fn refuses_for_room(&self) -> Option<Fault> {
+        let (since, cause) = (*self.no_room.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let left = NO_ROOM.checked_sub(since.elapsed())?;
+        let fault = Fault::not_applied(self.service(), "store", "it has just said that it has no room");
+        Some(fault.with_retry(FaultRetry::After(left)).with_cause(cause))
+    }
+
+    async fn attempt<C: Call>(&self, context: &CallContext, call: C) -> Result<C::Answer, Fault> {
         let limit = remaining(C::LIMIT, context);
         if limit.is_zero() {
             return Err(too_late(self.service(), C::NAME));
@@ -163,8 +192,7 @@ where
 {
     serde_json::from_slice(answer).map_err(|error| {
         // The handler ran; that its answer cannot be read says nothing about what it did.
-        Fault::unknown(service, C::NAME, format!("the answer is not understood: {error}"))
-            .with_retry(madrigal_core::FaultRetry::Never)
+        Fault::unknown(service, C::NAME, format!("the answer is not understood: {error}")).with_retry(FaultRetry::Never)
     })
 }
 

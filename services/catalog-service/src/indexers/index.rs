@@ -123,6 +123,11 @@ impl ProductIndex {
         self.parts.serving.borrow().is_some()
     }
 
+    /// Whether something keeps what serves from following the log; it is tried again and again.
+    pub fn is_held_up(&self) -> bool {
+        self.serving().is_some_and(|serving| serving.trouble().is_some())
+    }
+
     /// Waits until everything up to `position` is searchable, at most `limit`; whether it is.
     pub async fn wait_beyond(&self, position: Position, limit: Duration) -> bool {
         tasks::within(limit, self.reach(position)).await == Some(true)

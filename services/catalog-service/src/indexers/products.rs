@@ -65,9 +65,13 @@ impl ProductIndexer {
     pub(crate) async fn run(mut self, stop: StopSignal, at_end: impl Fn() + Send + Sync) {
         while !stop.is_cancelled() {
             if let Err(fault) = self.follow(&stop, &at_end).await {
-                tracing::warn!(error = %fault.chain(), "indexing is held up, trying again");
-                let since = self.into.trouble().map_or_else(|| self.host.now(), |(_, since)| since);
-                self.into.set_trouble(Some((fault.chain().to_string(), since)));
+                let (cause, known) = (fault.chain(), self.into.trouble());
+                // Once, however often it is tried.
+                if known.is_none() {
+                    tracing::warn!(error = %cause, "indexing is held up, trying again");
+                }
+                let since = known.map_or_else(|| self.host.now(), |(_, since)| since);
+                self.into.set_trouble(Some((cause, since)));
                 self.indexed.clear();
                 tasks::sleep_or_stopped(PAUSE, &stop).await;
             }

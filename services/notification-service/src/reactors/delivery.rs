@@ -95,6 +95,14 @@ struct Progress {
     waiting: BTreeMap<Position, Waiting>,
 }
 
+/// What one batch came to.
+struct Step {
+    /// Whether there was anything to do.
+    moved: bool,
+    /// Whether everything that has an outcome is behind what is stored.
+    saved: bool,
+}
+
 impl DeliveryReactor {
     /// A reactor on this store. One at a time.
     pub fn new(store: MailStore, sender: Arc<dyn MailSender>, offsets: DynOffsets, host: Host) -> Self {
@@ -124,16 +132,21 @@ impl DeliveryReactor {
                 step = self.step(&mut progress) => step,
             };
             match step {
-                Ok(moved) => {
-                    pause = FIRST_PAUSE;
-                    self.status.held_up.store(false, Ordering::Relaxed);
+                Ok(Step { moved, saved }) => {
+                    // What is only sent and not saved may be held up where it was held up before.
+                    if saved {
+                        pause = FIRST_PAUSE;
+                        self.status.held_up.store(false, Ordering::Relaxed);
+                    }
                     if !moved && let Some(progress) = &progress {
                         self.idle(progress, &stop).await;
                     }
                 }
                 Err(RunError::Fault(fault)) => {
-                    tracing::warn!(cause = %fault.chain(), "mails are held up, trying again");
-                    self.status.held_up.store(true, Ordering::Relaxed);
+                    // Once, however often it is tried.
+                    if !self.status.held_up.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(cause = %fault.chain(), "mails are held up, trying again");
+                    }
                     // What is not recorded is found again from the checkpoint.
                     progress = None;
                     tasks::sleep_or_stopped(pause, &stop).await;
@@ -145,8 +158,8 @@ impl DeliveryReactor {
         Ok(())
     }
 
-    /// One batch; whether there was anything to do.
-    async fn step(&self, progress: &mut Option<Progress>) -> Result<bool, RunError> {
+    /// One batch.
+    async fn step(&self, progress: &mut Option<Progress>) -> Result<Step, RunError> {
         let progress = match progress {
             Some(progress) => progress,
             empty => empty.insert(self.resume().await?),
@@ -161,8 +174,8 @@ impl DeliveryReactor {
         }
         self.deliver(letters, progress).await?;
         let moved = retried || progress.scanned > before;
-        self.save(progress, !moved).await?;
-        Ok(moved)
+        let saved = self.save(progress, !moved).await?;
+        Ok(Step { moved, saved })
     }
 
     async fn resume(&self) -> Result<Progress, RunError> {
@@ -248,18 +261,19 @@ impl DeliveryReactor {
         self.store.settle(outcomes).await
     }
 
-    /// Stores the position below which every mail has an outcome: now and then, and before idling.
-    async fn save(&self, progress: &mut Progress, idle: bool) -> Result<(), Fault> {
+    /// Stores the position below which every mail has an outcome: now and then, and before idling. False where that was put
+    /// off.
+    async fn save(&self, progress: &mut Progress, idle: bool) -> Result<bool, Fault> {
         let oldest = progress.waiting.keys().next();
         let settled = oldest.map_or(progress.scanned, |oldest| Position(oldest.0.saturating_sub(1)));
         let ahead = settled.0.saturating_sub(progress.saved.0);
         if ahead == 0 || (!idle && ahead < BATCH as u64) {
-            return Ok(());
+            return Ok(ahead == 0);
         }
         let checkpoint = Checkpoint { epoch: self.store.events().epoch(), position: settled };
         self.offsets.commit(&group(), GroupBatch::at(checkpoint, self.host.now())).await?;
         progress.saved = settled;
-        Ok(())
+        Ok(true)
     }
 
     /// Waits for the log, for a waiting mail's time, or for the stop.

@@ -244,6 +244,12 @@ impl Placements {
             fingerprint,
             call: context.clone(),
         };
+        // Nothing is begun that those whom it needs have no room for: it would be pending until they have.
+        if let Some(fault) =
+            [&self.neighbours.catalog, &self.neighbours.payments].iter().find_map(|n| n.refuses_for_room())
+        {
+            return Err(fault.into());
+        }
         let started = self.engine.start(start).await.map_err(start_error)?;
         Ok(started.id)
     }
