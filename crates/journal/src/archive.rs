@@ -11,9 +11,9 @@ use std::sync::{Arc, PoisonError};
 use madrigal_core::Position;
 
 use crate::disk::{Disk, DiskFile, read_up_to, write_all_at};
-use crate::error::ArchiveError;
+use crate::error::{ArchiveError, OpenError};
 use crate::options::JournalOptions;
-use crate::recovery::scan;
+use crate::recovery::{self, scan};
 use crate::segment::Segment;
 use crate::shared::Shared;
 
@@ -30,6 +30,8 @@ pub struct Archived {
     pub through: Position,
 }
 
+/// The archive in the log's own directory.
+const OWN: &str = "archive";
 const POINTER: &str = "archive-at";
 const FIRST_LINE: &str = "madrigal-archive 1";
 const PART: &str = ".part";
@@ -40,6 +42,10 @@ pub(crate) fn archive(shared: &Shared, before: u64) -> Result<Archived, ArchiveE
     let dir = place(disk, &shared.dir, &shared.options).map_err(at("read", &shared.dir.join(POINTER)))?;
     let mut archived = Archived { dir: dir.clone(), segments: 0, bytes: 0, through: Position::START };
     let segments = shared.segments.read().unwrap_or_else(PoisonError::into_inner).clone();
+    if segments.iter().any(|segment| segment.archived) {
+        // It may have been brought to another place since, and be opened with that.
+        note(disk, &shared.dir, &dir)?;
+    }
     for pair in segments.windows(2) {
         let (segment, next) = (&pair[0], pair[1].header.first);
         if next > before {
@@ -47,7 +53,8 @@ pub(crate) fn archive(shared: &Shared, before: u64) -> Result<Archived, ArchiveE
         }
         if !segment.archived {
             if archived.segments == 0 {
-                make(disk, &shared.dir, &dir)?;
+                make(disk, &dir)?;
+                note(disk, &shared.dir, &dir)?;
             }
             archived.bytes += move_one(shared, segment, next, &dir)?;
             archived.segments += 1;
@@ -61,7 +68,7 @@ pub(crate) fn archive(shared: &Shared, before: u64) -> Result<Archived, ArchiveE
 pub(crate) fn place(disk: &dyn Disk, dir: &Path, options: &JournalOptions) -> io::Result<PathBuf> {
     match &options.archive {
         Some(chosen) => Ok(chosen.clone()),
-        None => Ok(noted(disk, dir)?.unwrap_or_else(|| dir.join("archive"))),
+        None => Ok(noted(disk, dir)?.unwrap_or_else(|| dir.join(OWN))),
     }
 }
 
@@ -97,15 +104,73 @@ fn noted(disk: &dyn Disk, dir: &Path) -> io::Result<Option<PathBuf>> {
     place.map(Some).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "its checksum is wrong"))
 }
 
-/// Makes the archive, and notes durably where it is, before anything is only there.
-fn make(disk: &dyn Disk, dir: &Path, archive: &Path) -> Result<(), ArchiveError> {
-    disk.create_dir(archive).map_err(at("make", archive))?;
-    if let Some(parent) = archive.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        disk.sync_dir(parent).map_err(at("sync", parent))?;
+/// What a log has in its archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InArchive {
+    /// Where.
+    pub dir: PathBuf,
+    /// How many segments.
+    pub segments: usize,
+    /// How many bytes they have.
+    pub bytes: u64,
+    /// The last position in it.
+    pub through: Position,
+    /// The segments of which a record is damaged or missing, and where in bytes.
+    pub damaged: Vec<(PathBuf, u64)>,
+}
+
+/// Verifies what a log has in its archive, which opening does not; `None` if it has nothing there. Changes nothing.
+/// Blocks: reads all of it.
+///
+/// # Errors
+/// [`OpenError`] where the log is in use, or its files cannot be read; [`OpenError::StartMissing`] where the archive is
+/// not where it was.
+pub fn examine(dir: &Path, options: &JournalOptions) -> Result<Option<InArchive>, OpenError> {
+    let disk = &*options.disk;
+    let _lock = recovery::lock(disk, dir)?;
+    let archive = place(disk, dir, options).map_err(recovery::at("find the archive of", dir))?;
+    let files = recovery::files(disk, dir, &archive)?;
+    if let Some(first) = files.first().map(|(first, ..)| *first).filter(|first| *first != 1) {
+        return Err(OpenError::StartMissing { dir: dir.to_owned(), first, archive });
     }
+    let mut found = InArchive { dir: archive, segments: 0, bytes: 0, through: Position::START, damaged: Vec::new() };
+    for (index, (first, path, archived)) in files.iter().enumerate() {
+        if !archived {
+            continue;
+        }
+        found.segments += 1;
+        let next = files.get(index + 1).map(|(next, ..)| *next);
+        let Ok(segment) = recovery::open_segment(disk, *first, path, true)? else {
+            found.damaged.push((path.clone(), 0));
+            continue;
+        };
+        let scan = scan::one(&segment).map_err(recovery::at("read", path))?;
+        found.bytes += segment.capacity;
+        found.through = Position(scan.next - 1);
+        if next != Some(scan.next) {
+            found.damaged.push((path.clone(), scan.end));
+        }
+    }
+    Ok((found.segments > 0).then_some(found))
+}
+
+/// Makes the archive, durably.
+fn make(disk: &dyn Disk, archive: &Path) -> Result<(), ArchiveError> {
+    disk.create_dir(archive).map_err(at("make", archive))?;
+    match archive.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => disk.sync_dir(parent).map_err(at("sync", parent)),
+        None => Ok(()),
+    }
+}
+
+/// Notes durably where the archive is, before anything is only there.
+fn note(disk: &dyn Disk, dir: &Path, archive: &Path) -> Result<(), ArchiveError> {
     let pointer = dir.join(POINTER);
-    if noted(disk, dir).is_ok_and(|noted| noted.as_deref() == Some(archive)) {
-        return Ok(());
+    match noted(disk, dir) {
+        Ok(Some(noted)) if noted == archive => return Ok(()),
+        // A log that has its archive in itself can be moved with it.
+        Ok(None) if archive == dir.join(OWN) => return Ok(()),
+        _ => {}
     }
     let place = archive.to_str().filter(|place| !place.contains('\n'));
     let Some(place) = place else {

@@ -45,6 +45,20 @@ pub enum OpenError {
         /// Where it ended when it was closed.
         closed_at: u64,
     },
+    /// The log begins after position 1, and what is before it is not in its archive either.
+    #[error(
+        "{} begins at position {first}, and the archive of what is before it, {}, has not got it: bring the archive back \
+         there, say with `madrigal events archive --to` where it is now, or restore the files from a backup",
+        dir.display(), archive.display()
+    )]
+    StartMissing {
+        /// The log's directory.
+        dir: PathBuf,
+        /// The first position that is there.
+        first: u64,
+        /// Where the archive is looked for.
+        archive: PathBuf,
+    },
     /// The files were written by a newer version.
     #[error("{} has format version {found}, this program reads up to {known}", file.display())]
     NewerFormat {

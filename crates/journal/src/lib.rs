@@ -32,7 +32,7 @@ mod segment;
 mod shared;
 mod writer;
 
-pub use archive::Archived;
+pub use archive::{Archived, InArchive};
 pub use batch::Batch;
 pub use disk::{Disk, DiskFile, MemoryDisk, MemoryFaults, SystemDisk};
 pub use error::{ArchiveError, EnqueueError, NoRoom, OpenError, ReadError};

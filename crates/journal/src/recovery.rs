@@ -132,13 +132,16 @@ pub(crate) struct Found {
     pub(crate) bad_header: Option<(PathBuf, &'static str)>,
     /// All segments' files in order, with their first positions.
     pub(crate) files: Vec<(u64, PathBuf)>,
+    /// Where archived segments are looked for.
+    archive: PathBuf,
 }
 
 impl Found {
     pub(crate) fn examine(dir: &Path, options: &JournalOptions) -> Result<Self, OpenError> {
         let disk = &*options.disk;
         let noted = EpochFile::read(disk, dir).map_err(at("read the epoch of", dir))?;
-        let files = files(disk, dir, options)?;
+        let archive = archive::place(disk, dir, options).map_err(at("find the archive of", dir))?;
+        let files = files(disk, dir, &archive)?;
         let mut segments = Vec::with_capacity(files.len());
         let mut bad_header = None;
         for (first, path, archived) in &files {
@@ -153,12 +156,15 @@ impl Found {
         let scans = scan::all(&segments, options.workers)
             .map_err(|(index, error)| at("read", segments.get(index).map_or(dir, |segment| &segment.path))(error))?;
         let files = files.into_iter().map(|(first, path, _)| (first, path)).collect();
-        Ok(Self { dir: dir.to_owned(), noted, segments, scans, bad_header, files })
+        Ok(Self { dir: dir.to_owned(), noted, segments, scans, bad_header, files, archive })
     }
 
     /// How many bytes of a torn tail are to be cut, if any; an error where the log may not be opened.
     pub(crate) fn verdict(&self) -> Result<Option<u64>, OpenError> {
         check_sequence(&self.segments, &self.scans)?;
+        if let Some(first) = self.files.first().map(|(first, _)| *first).filter(|first| *first != 1) {
+            return Err(OpenError::StartMissing { dir: self.dir.clone(), first, archive: self.archive.clone() });
+        }
         if let Some((file, what)) = &self.bad_header {
             return Err(OpenError::Corrupt { file: file.clone(), offset: 0, what });
         }
@@ -219,11 +225,10 @@ fn remove_unfinished(disk: &dyn Disk, dir: &Path) -> Result<(), OpenError> {
 
 /// The segments' files, in order: first position, path, whether in the archive. One that is in both places is taken
 /// from the log's directory.
-fn files(disk: &dyn Disk, dir: &Path, options: &JournalOptions) -> Result<Vec<(u64, PathBuf, bool)>, OpenError> {
+pub(crate) fn files(disk: &dyn Disk, dir: &Path, archive: &Path) -> Result<Vec<(u64, PathBuf, bool)>, OpenError> {
     let names = disk.list(dir).map_err(at("list", dir))?;
     let mut found: BTreeMap<u64, bool> = BTreeMap::new();
-    let archive = archive::place(disk, dir, options).map_err(at("find the archive of", dir))?;
-    found.extend(archive::list(disk, &archive).map_err(at("list", &archive))?.into_iter().map(|first| (first, true)));
+    found.extend(archive::list(disk, archive).map_err(at("list", archive))?.into_iter().map(|first| (first, true)));
     found.extend(names.iter().filter_map(|name| Segment::first_of(name)).map(|first| (first, false)));
     let path =
         |first, archived| if archived { archive.join(Segment::name(first)) } else { dir.join(Segment::name(first)) };
@@ -231,7 +236,7 @@ fn files(disk: &dyn Disk, dir: &Path, options: &JournalOptions) -> Result<Vec<(u
 }
 
 /// A segment, or what is wrong with its header.
-fn open_segment(
+pub(crate) fn open_segment(
     disk: &dyn Disk,
     first: u64,
     path: &Path,
@@ -281,11 +286,6 @@ fn check_sequence(segments: &[Arc<Segment>], scans: &[Scan]) -> Result<(), OpenE
             let what = "a record is damaged or missing, and later segments follow";
             return Err(OpenError::Corrupt { file: pair[0].path.clone(), offset: scan.end, what });
         }
-    }
-    let last = segments.first().filter(|first| first.header.first != 1);
-    if let Some(first) = last {
-        let what = "segments before this one are missing, here and in the archive";
-        return Err(OpenError::Corrupt { file: first.path.clone(), offset: 0, what });
     }
     Ok(())
 }

@@ -123,7 +123,7 @@ impl Wound {
             found.segments.windows(2).zip(&found.scans).position(|(pair, scan)| {
                 scan.next != pair[1].header.first || pair[0].header.salt != pair[1].header.salt
             });
-        let starts_at_one = found.segments.first().is_none_or(|first| first.header.first == 1);
+        let starts_at_one = found.files.first().is_none_or(|(first, _)| *first == 1);
         let last = found.segments.len().checked_sub(1);
         let (whole, kept, shortened) = match (broken, &found.bad_header, last) {
             _ if !starts_at_one => return Err(error),

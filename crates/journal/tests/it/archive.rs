@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use madrigal_core::{Host, Position, Timestamp};
+use madrigal_journal::archive::examine;
 use madrigal_journal::{
-    ArchiveError, Batch, Disk, Journal, JournalOptions, MemoryDisk, OpenError, ReadError, Record, Workers,
+    ArchiveError, Archived, Batch, Disk, InArchive, Journal, JournalOptions, MemoryDisk, OpenError, ReadError, Record,
+    Workers,
 };
 
 use crate::log::{all, append, open, small};
@@ -58,9 +60,57 @@ async fn a_log_whose_archive_is_not_there_is_refused_and_opened_when_it_is_back(
     let elsewhere = dir.path().join("elsewhere");
     std::fs::rename(&archived.dir, &elsewhere).unwrap();
     let refused = Journal::open(dir.path(), small(), &Host::system());
-    assert!(matches!(&refused, Err(OpenError::Corrupt { what, .. }) if what.contains("archive")), "{refused:?}");
+    let Err(refused @ OpenError::StartMissing { .. }) = refused else { panic!("{refused:?}") };
+    assert!(refused.to_string().contains(archived.dir.to_str().unwrap()), "it says where it looked: {refused}");
+    let gone = examine(dir.path(), &small());
+    assert!(matches!(gone, Err(OpenError::StartMissing { .. })), "{gone:?}");
     let moved = JournalOptions { archive: Some(elsewhere), ..small() };
-    assert_eq!(all(&open(dir.path(), moved).0), records, "its new place can be said");
+    let (journal, _) = open(dir.path(), moved);
+    assert_eq!(all(&journal), records, "its new place can be said");
+    assert_eq!(journal.archive(Position::START).unwrap().segments, 0);
+    drop(journal);
+    assert_eq!(all(&open(dir.path(), small()).0), records, "and is known from then on");
+}
+
+#[tokio::test]
+async fn a_log_with_its_archive_in_itself_can_be_moved_as_a_whole() {
+    let home = tempfile::tempdir().unwrap();
+    let (journal, _) = open(&home.path().join("here"), small());
+    let records = filled(&journal).await;
+    assert!(journal.archive(Position(60)).unwrap().segments >= 2);
+    drop(journal);
+    std::fs::rename(home.path().join("here"), home.path().join("there")).unwrap();
+    assert_eq!(all(&open(&home.path().join("there"), small()).0), records);
+}
+
+#[tokio::test]
+async fn examining_an_archive_verifies_every_segment_and_names_the_damaged_ones() {
+    let (dir, cold) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let options = JournalOptions { archive: Some(cold.path().to_owned()), ..small() };
+    let (journal, _) = open(dir.path(), options);
+    filled(&journal).await;
+    let held = examine(dir.path(), &small());
+    assert!(matches!(held, Err(OpenError::InUse { .. })), "{held:?}");
+    drop(journal);
+    assert_eq!(examine(dir.path(), &small()).unwrap(), None);
+    let (journal, _) = open(dir.path(), JournalOptions { archive: Some(cold.path().to_owned()), ..small() });
+    let archived = journal.archive(Position(60)).unwrap();
+    drop(journal);
+    let sound = examine(dir.path(), &small()).unwrap().unwrap();
+    let Archived { dir: place, segments: count, bytes, through } = archived;
+    assert_eq!(sound, InArchive { dir: place, segments: count, bytes, through, damaged: Vec::new() });
+    let files = segments(cold.path());
+    let flip = |name: &str, at: usize| {
+        let mut bytes = std::fs::read(cold.path().join(name)).unwrap();
+        bytes[at] ^= 1;
+        std::fs::write(cold.path().join(name), bytes).unwrap();
+    };
+    // The third frame of the first segment, and the header of the last one.
+    flip(&files[0], 4_096 + 2 * 1_048 + 9);
+    flip(files.last().unwrap(), 20);
+    let damaged = examine(dir.path(), &small()).unwrap().unwrap().damaged;
+    let named = [(cold.path().join(&files[0]), 4_096 + 2 * 1_048), (cold.path().join(files.last().unwrap()), 0)];
+    assert_eq!(damaged, named);
 }
 
 #[tokio::test]

@@ -151,6 +151,41 @@ async fn a_flipped_bit_in_what_was_written_is_damage_and_never_cut() {
 }
 
 #[tokio::test]
+async fn a_flipped_bit_in_any_prefix_is_damage_or_torn_with_what_was_never_acknowledged() {
+    let crashed = Crashed::new().await;
+    let records = all(&crashed.open_with(&crashed.bytes).unwrap().0);
+    let (acknowledged, host) = (crashed.frames[2].before, Host::seeded(11));
+    let (mut refused, mut cut) = (0, 0);
+    for end in crashed.frames[2].start + 1..=crashed.frames[4].end {
+        let at = FIRST_FRAME + (host.random_u64() as usize) % (end - FIRST_FRAME);
+        let mut bytes = crashed.bytes.clone();
+        bytes[end..].fill(0);
+        bytes[at] ^= 1 << (at % 8);
+        let flipped = crashed.frames.iter().find(|frame| frame.end > at).unwrap();
+        match crashed.open_with(&bytes) {
+            // Only the frame that the stop tore may go, and what it hides was never acknowledged.
+            Ok((journal, offset, _dir)) => {
+                assert!(flipped.end > end && flipped.start >= crashed.frames[2].start, "prefix {end}, bit in {at}");
+                assert_eq!(
+                    (journal.end().0, offset),
+                    (flipped.before, Some(flipped.start)),
+                    "prefix {end}, bit in {at}"
+                );
+                assert!(flipped.before >= acknowledged);
+                assert_eq!(all(&journal), records[..flipped.before as usize]);
+                cut += 1;
+            }
+            Err(OpenError::Corrupt { offset, .. }) => {
+                assert_eq!(offset as usize, flipped.start, "prefix {end}, bit in {at}");
+                refused += 1;
+            }
+            other => panic!("prefix {end}, bit in {at}: {other:?}"),
+        }
+    }
+    assert!(refused > 500 && cut > 50, "{refused} refused, {cut} cut");
+}
+
+#[tokio::test]
 async fn a_flipped_bit_in_a_segments_header_is_refused_with_the_file_and_never_cut() {
     let crashed = Crashed::new().await;
     for at in 0..64 {
@@ -252,5 +287,5 @@ async fn damage_in_a_full_segment_and_a_missing_segment_are_refused() {
     let newer = Journal::open(dir.path(), small(), &Host::system());
     assert!(matches!(newer, Err(OpenError::NewerFormat { found: 9, .. })), "{newer:?}");
     std::fs::remove_file(&first).unwrap();
-    assert!(matches!(Journal::open(dir.path(), small(), &Host::system()), Err(OpenError::Corrupt { .. })));
+    assert!(matches!(Journal::open(dir.path(), small(), &Host::system()), Err(OpenError::StartMissing { .. })));
 }

@@ -121,7 +121,7 @@ async fn missing_first_segments_are_left_to_a_backup() {
     for refused in
         [examine(dir.path(), &small()).map(|_| ()), set_aside(dir.path(), &small(), &Host::system()).map(|_| ())]
     {
-        assert!(matches!(refused, Err(OpenError::Corrupt { .. })), "{refused:?}");
+        assert!(matches!(refused, Err(OpenError::StartMissing { .. })), "{refused:?}");
     }
     assert!(segments[1..].iter().all(|segment| segment.exists()));
 }
