@@ -64,7 +64,7 @@ async fn interrupted_it_kills_what_it_started_and_says_that_there_is_no_verdict(
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().canonicalize().unwrap().join("torture");
     let mut command = torture(&data);
-    let mut child = command.args(["--kills", "100000"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = command.args(["--kills", "100000"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let started = tasks::within(Duration::from_secs(60), async {
         while running_from(&data) == 0 {
             tasks::sleep(Duration::from_millis(10)).await;
