@@ -8,11 +8,13 @@ use clap_complete::Shell;
 
 use crate::output::Format;
 
+mod archive;
 mod bench;
 mod examples;
 mod projections;
 mod torture;
 
+pub use archive::Archive;
 pub use bench::BenchCommand;
 pub use projections::{Named, ProjectionsCommand};
 pub use torture::{Torture, TortureMode};
@@ -259,6 +261,8 @@ pub enum EventsCommand {
         #[arg(long)]
         after: Option<u64>,
     },
+    /// Moves whole old segments of a log to its archive; they are read from there from then on. The shop must not run.
+    Archive(Archive),
 }
 
 /// What can be done with sagas.

@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod archive;
 mod bench;
 mod completions;
 mod doctor;
@@ -35,7 +36,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Doctor { repair: true, confirm } => doctor::repair(&settings, confirm),
         Command::Doctor { .. } => doctor::check(&settings).await,
         Command::Order(command) => order::run(&connect(&settings)?, settings.output, command).await,
-        Command::Events(command) => events::run(&connect(&settings)?, settings.output, command).await,
+        Command::Events(command) => events::run(&settings, command).await,
         Command::Projections(command) => projections::run(&connect(&settings)?, settings.output, command).await,
         Command::Sagas(command) => sagas::run(&connect(&settings)?, settings.output, command).await,
         Command::Erase { user, confirm } => erase::erase(&connect(&settings)?, settings.output, user, &confirm).await,

@@ -43,6 +43,13 @@ pub const EXAMPLES: &[(&str, &[&str])] = &[
             "madrigal events append note-incident-17 --json '{\"text\":\"restarted the printer\"}' --confirm note-incident-17",
         ],
     ),
+    (
+        "events archive",
+        &[
+            "madrigal events archive --log order --before 1000000 --to /mnt/cold/orders",
+            "madrigal events archive --log payment",
+        ],
+    ),
     ("events tail", &["madrigal events tail", "madrigal events tail --log payment --after 0 --output ndjson"]),
     ("sagas", &["madrigal sagas list --state stuck", "madrigal sagas show 01a20534-22c5-7001-bb8f-b4b0e4af2b38"]),
     ("sagas list", &["madrigal sagas list", "madrigal sagas list --state running --definition place-order"]),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use madrigal_core::Host;
-use madrigal_journal::{Damage, JournalOptions, OpenError, SetAside, repair as logs};
+use madrigal_journal::{Damage, InArchive, JournalOptions, OpenError, SetAside, archive, repair as logs};
 use serde_json::{Value, json};
 
 use crate::cli::Settings;
@@ -49,6 +49,9 @@ pub(super) fn repair(settings: &Settings, confirm: bool) -> anyhow::Result<()> {
             let told = |damage: Damage| format!("{} ({}); nothing was changed", cost(&damage), damage.cause);
             logs::examine(&log, &options).map(|damage| damage.map(told))
         };
+        if damage.is_ok() {
+            in_archive(&mut report, &name, archive::examine(&log, &options));
+        }
         match damage {
             Ok(None) => report.fine(&name, "every record is intact"),
             Ok(Some(line)) if confirm => report.fine(&name, &line),
@@ -73,6 +76,26 @@ pub(super) fn repair(settings: &Settings, confirm: bool) -> anyhow::Result<()> {
     ended
 }
 
+/// What a log has in its archive: opening the log does not read it.
+fn in_archive(report: &mut Report, log: &str, found: Result<Option<InArchive>, OpenError>) {
+    let name = format!("{log} archive");
+    match found {
+        Ok(None) => {}
+        Ok(Some(found)) if found.damaged.is_empty() => {
+            let (count, place, through) = (found.segments, found.dir.display(), found.through);
+            report
+                .fine(&name, &format!("{count} segments in {place}, positions 1 to {through}: every record is intact"));
+        }
+        Ok(Some(found)) => {
+            for (file, offset) in found.damaged {
+                let file = file.display();
+                report.wrong(&name, &format!("{file} is damaged at offset {offset}: restore the file from a backup"));
+            }
+        }
+        Err(error) => report.wrong(&name, &format!("{:#}", anyhow::Error::from(error))),
+    }
+}
+
 /// What going on without what is damaged costs, in one line.
 fn cost(damage: &Damage) -> String {
     let lost = damage.lost.as_ref().map_or_else(
@@ -91,7 +114,7 @@ fn cost(damage: &Damage) -> String {
 }
 
 /// The directories with logs: each service's room has one or more.
-fn logs_in(root: &Path) -> std::io::Result<Vec<PathBuf>> {
+pub(super) fn logs_in(root: &Path) -> std::io::Result<Vec<PathBuf>> {
     let dirs = |dir: &Path| -> std::io::Result<Vec<PathBuf>> {
         let mut dirs = Vec::new();
         for entry in std::fs::read_dir(dir)? {

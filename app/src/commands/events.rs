@@ -4,7 +4,7 @@ use anyhow::Context;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use crate::cli::EventsCommand;
+use crate::cli::{EventsCommand, Settings};
 use crate::client::Shop;
 use crate::exit::Ended;
 use crate::output::{self, Format};
@@ -12,9 +12,12 @@ use crate::output::{self, Format};
 const COLUMNS: &[&str] =
     &["position", "metadata/timestamp", "aggregateType", "aggregateId", "metadata/version", "eventType"];
 
-pub(super) async fn run(shop: &Shop, format: Format, command: EventsCommand) -> anyhow::Result<()> {
+pub(super) async fn run(settings: &Settings, command: EventsCommand) -> anyhow::Result<()> {
+    let format = settings.output;
     match command {
+        EventsCommand::Archive(archive) => super::archive::run(settings, &archive),
         EventsCommand::Read { log, stream, after, limit } => {
+            let shop = super::connect(settings)?;
             let mut events = Vec::new();
             let mut after = after;
             while (events.len() as u64) < limit {
@@ -36,10 +39,11 @@ pub(super) async fn run(shop: &Shop, format: Format, command: EventsCommand) -> 
         }
         EventsCommand::Append { stream, json, event_type, key, confirm } => {
             let note = Note { stream, json, event_type, key, confirm };
-            output::document(format, &append(shop, note).await?)?;
+            output::document(format, &append(&super::connect(settings)?, note).await?)?;
             Ok(())
         }
         EventsCommand::Tail { log, after } => {
+            let shop = super::connect(settings)?;
             let log = log_of(&log)?;
             let mut after = match after {
                 Some(after) => after,
