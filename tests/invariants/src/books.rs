@@ -6,7 +6,7 @@ use anyhow::Context;
 use madrigal_client::Shop;
 use serde_json::Value;
 
-use crate::read::{all_pages, ends, seen, whole_log};
+use crate::read::{all_pages, each_event, ends, seen};
 
 /// What a shop says of itself, read whole: for test shops, not for large ones.
 #[derive(Debug, Clone, Default)]
@@ -57,34 +57,33 @@ impl Books {
         let now = ends(shop).await?;
         let mut books = Self { orders: all_pages(shop, "/v1/orders", &now).await?, ..Self::default() };
         let mut products = BTreeSet::new();
-        for event in whole_log(shop, "catalog-service").await? {
-            match event["aggregateType"].as_str() {
-                Some("Stock") => drop(products.insert(id(&event))),
-                Some("Reservation") => books.reserved(&event),
-                _ => {}
-            }
-        }
+        let see = |event: &Value| match event["aggregateType"].as_str() {
+            Some("Stock") => drop(products.insert(id(event))),
+            Some("Reservation") => books.reserved(event),
+            _ => {}
+        };
+        each_event(shop, "catalog-service", see).await?;
         for product in products {
             let levels = seen(shop, &format!("/v1/products/{product}/stock"), &now).await?;
             books.stock.insert(product, levels);
         }
-        for event in whole_log(shop, "payment-service").await? {
-            books.paid(&event);
-        }
-        for event in whole_log(shop, "notification-service").await? {
+        each_event(shop, "payment-service", |event| books.paid(event)).await?;
+        let see = |event: &Value| {
             if event["eventType"] == "MailRequested" {
                 let part = |name: &str| event["eventData"][name].as_str().unwrap_or_default().to_owned();
                 *books.mails.entry((part("orderId"), part("kind"))).or_default() += 1;
             }
-        }
-        for event in whole_log(shop, "order-service").await? {
+        };
+        each_event(shop, "notification-service", see).await?;
+        let see = |event: &Value| {
             if event["eventType"] == "OrderStatusChanged" {
                 let status = event["eventData"]["status"].as_str().unwrap_or_default();
-                books.statuses.insert(id(&event), status.to_owned());
+                books.statuses.insert(id(event), status.to_owned());
             } else if event["eventType"] == "OrderImported" {
-                books.statuses.insert(id(&event), "delivered".to_owned());
+                books.statuses.insert(id(event), "delivered".to_owned());
             }
-        }
+        };
+        each_event(shop, "order-service", see).await?;
         books.read_ledger(shop).await?;
         Ok(books)
     }

@@ -39,16 +39,15 @@ pub(crate) async fn all_pages(shop: &Shop, path: &str, token: &PositionToken) ->
     }
 }
 
-/// Every event of a service's log.
-pub(crate) async fn whole_log(shop: &Shop, service: &str) -> anyhow::Result<Vec<Value>> {
-    let (mut events, mut after) = (Vec::new(), 0);
+/// Every event of a service's log, one after the other: a log may be larger than the memory.
+pub(crate) async fn each_event(shop: &Shop, service: &str, mut see: impl FnMut(&Value)) -> anyhow::Result<()> {
+    let mut after = 0;
     loop {
-        let mut read = shop.get(&format!("/v1/logs/{service}/events?after={after}&limit=1000")).await?;
-        let Value::Array(more) = read["items"].take() else { anyhow::bail!("{service}'s log has no items") };
-        events.extend(more);
+        let read = shop.get(&format!("/v1/logs/{service}/events?after={after}&limit=1000")).await?;
+        read["items"].as_array().with_context(|| format!("{service}'s log has no items"))?.iter().for_each(&mut see);
         after = read["after"].as_u64().context("no position")?;
         if Some(after) >= read["end"].as_u64() {
-            return Ok(events);
+            return Ok(());
         }
     }
 }
