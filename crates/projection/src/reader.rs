@@ -167,6 +167,7 @@ impl<P: Projection> ViewReader<P> {
         loop {
             let Ok(engine) = self.managed.serving().await else { return false };
             let mut progress = engine.progress.subscribe();
+            let _awaited = engine.gathering.awaited();
             let settled = async {
                 let settled = progress.wait_for(|progress| {
                     let applied = progress.checkpoint.is_some_and(|at| at.epoch == epoch && at.position >= position);

@@ -1,7 +1,7 @@
 //! The runner: keeps one view in step with one log, and builds new generations of it beside the one that serves.
 //!
 //! * `engine`: one generation, step by step (`fold`, `lanes`, `cache`, `settle`: parked lanes); `pace`: how fast a candidate
-//!   is built; `follow`: until it is stopped;
+//!   is built; `gather`: when what serves takes its next batch; `follow`: until it is stopped;
 //! * `managed`: which generations there are; `compare`: whether two are equal; `verbs`: what an operator does with them;
 //!   `operator`: under which names.
 
@@ -10,6 +10,7 @@ mod compare;
 mod engine;
 mod fold;
 mod follow;
+mod gather;
 mod lanes;
 mod managed;
 mod operator;
@@ -57,8 +58,8 @@ impl Default for RunnerOptions {
     fn default() -> Self {
         Self {
             service: "unnamed",
-            batch: 1_000,
-            batch_behind: 4_000,
+            batch: 4_000,
+            batch_behind: 10_000,
             cached_rows: 20_000,
             max_parked_lanes: 10_000,
             upcaster: None,

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::RunnerOptions;
 use super::cache::{RowCache, Slot};
 use super::fold::{self, Plan};
+use super::gather::Gathering;
 use super::lanes::{self, Lanes};
 use super::pace::Pace;
 use crate::progress::{Progress, RunError, Status};
@@ -34,6 +35,8 @@ pub(crate) struct Engine<P: Projection> {
     pub(crate) progress: watch::Sender<Progress>,
     /// How it is built, as long as it does not serve.
     pub(crate) pace: Pace,
+    /// How it takes its batches, once it serves.
+    pub(crate) gathering: Gathering,
     /// Why its rows cannot be read by this code, if they cannot.
     pub(crate) unreadable: OnceLock<String>,
     /// Told when an operator has changed what held it up.
@@ -94,6 +97,7 @@ impl<P: Projection> Engine<P> {
             loaded: tokio::sync::Mutex::new(None),
             progress,
             pace: Pace::new(building, &parts.options),
+            gathering: Gathering::default(),
             unreadable: OnceLock::new(),
             mended: tokio::sync::Notify::new(),
             touched: AtomicU64::new(0),

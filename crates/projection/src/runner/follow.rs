@@ -8,6 +8,7 @@ use madrigal_core::{Fault, Position};
 use madrigal_event_store::WaitError;
 
 use super::engine::Engine;
+use super::gather;
 use super::managed::Managed;
 use crate::managed::{OperateError, Refusal};
 use crate::progress::{RunError, Status};
@@ -205,10 +206,13 @@ impl<P: Projection> Engine<P> {
                     pause = FIRST_PAUSE;
                     self.set_status(Status::Running);
                     self.gauges(step.end.0.saturating_sub(step.applied_through.0), 0.0);
+                    if self.pace.is_building() {
+                        tasks::sleep_or_stopped(rest, stop).await;
+                    } else {
+                        self.gathering.rest(rest, stop).await;
+                    }
                     if step.applied_through >= step.end {
                         self.idle(step.applied_through, stop).await;
-                    } else if !rest.is_zero() {
-                        tasks::sleep_or_stopped(rest, stop).await;
                     }
                 }
                 Err(RunError::Fault(fault)) => {
@@ -223,16 +227,19 @@ impl<P: Projection> Engine<P> {
         Ok(())
     }
 
-    /// A step, and how long to pause after it where others should have their turn.
+    /// A step, and how long to pause after it: a candidate, so that others have their turn; what serves, so that the next
+    /// batch is worth its commit.
     async fn paced_step(&self) -> Result<(super::engine::Step, Duration), RunError> {
-        if !self.pace.is_building() {
-            return Ok((self.step().await?, Duration::ZERO));
-        }
         let from = self.progress.borrow().checkpoint.map(|at| at.position);
         let begun = tasks::instant();
         let step = self.step().await?;
         let from = from.unwrap_or(step.applied_through);
-        Ok((step, self.pace.after(from, step, begun.elapsed())))
+        let pause = match self.pace.is_building() {
+            true => self.pace.after(from, step, begun.elapsed()),
+            false if step.applied_through > from && step.applied_through >= step.end => gather::after(begun.elapsed()),
+            false => Duration::ZERO,
+        };
+        Ok((step, pause))
     }
 
     async fn idle(&self, applied: Position, stop: &StopSignal) {
