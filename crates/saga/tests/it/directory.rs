@@ -48,10 +48,13 @@ async fn the_view_and_the_scan_show_the_same_and_recovery_takes_up_what_the_view
         SagaFilter::default(),
         SagaFilter { state: Some(SagaState::Compensated), ..SagaFilter::default() },
         SagaFilter { state: Some(SagaState::Running), definition: Some("place-order".to_owned()), owner: None },
+        SagaFilter { state: Some(SagaState::Completed), ..SagaFilter::default() },
+        SagaFilter { definition: Some("place-order".to_owned()), ..SagaFilter::default() },
+        SagaFilter { definition: Some("another".to_owned()), ..SagaFilter::default() },
         SagaFilter { owner: Some(PersonId(42)), ..SagaFilter::default() },
         SagaFilter { owner: Some(PersonId(7)), ..SagaFilter::default() },
     ];
-    let counts = [6, 3, 1, 6, 0];
+    let counts = [6, 3, 1, 2, 6, 0, 6, 0];
     for (filter, count) in filters.iter().zip(counts) {
         let rows = all(&view, filter).await;
         assert_eq!(rows, all(&scan, filter).await, "{filter:?}");

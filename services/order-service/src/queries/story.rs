@@ -1,5 +1,7 @@
 //! What order-service contributes to the story of an order: the order, its events, its sagas.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use madrigal_contracts::story::{MAX_EVENTS, OrderTold, SagaTold, TellOrder};
 use madrigal_core::{CallContext, Fault, PersonId, StreamVersion};
@@ -55,6 +57,8 @@ impl OrderStories {
     async fn tell_order(&self, order_id: &str) -> Result<Option<OrderTold>, Fault> {
         // Taken before the reads: everything up to here is in them.
         let position = self.queries.end();
+        // An order that never came to be is known to the view only. Should it be too far behind, the rest is told.
+        let _ = self.sagas.wait_for(&position, FRESH).await;
         let row = self.queries.folded(order_id).await?;
         let (known, owner) = self.known_sagas(order_id, row.as_ref()).await?;
         let Some(user_id) = row.as_ref().map(|row| row.user_id).or(owner) else { return Ok(None) };
@@ -136,6 +140,8 @@ impl OrderStories {
     }
 }
 
+/// How long a story waits for the view of sagas.
+const FRESH: Duration = Duration::from_secs(1);
 /// A stream's first event.
 const FIRST: StreamRead = StreamRead { after: StreamVersion::NONE, limit: 1 };
 
