@@ -80,12 +80,10 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("events tail", "stays"),
     ("torture", "has tests of its own"),
     ("events append", "has tests of its own, where notes are"),
-    ("events archive", "needs a shop that does not run; has a test of its own"),
     ("import", "has tests of its own"),
     ("sagas", "the verbs need a saga that waits for them; tested where sagas are"),
     ("projections", "the verbs need a candidate or parked events; tested where projections are"),
     ("order story", "tested where stories are"),
-    ("bench", "takes long; tested where benchmarks are"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -81,6 +81,10 @@ impl HasIndex for Order {
     }
 }
 
+/// How long a service's log gathers a group while many append: several logs share the machine's cores with their services,
+/// and a sync costs some 70 µs of a core, whoever is in it.
+const LINGER: Duration = Duration::from_millis(2);
+
 /// Opens the log of a service in `dir` with the defaults, on a thread where recovering may block.
 ///
 /// # Errors
@@ -92,7 +96,9 @@ pub async fn open_log(dir: PathBuf, name: &'static str, host: &Host) -> Result<D
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| Fault::permanent("journal", "open", source);
     let log = LogName::parse(name).ok_or_else(|| failed(format!("{name:?} cannot name a log").into()))?;
     let host = host.clone();
-    let open = move || JournalEventStore::open(&dir, log, EventStoreOptions::default(), &host);
+    let journal = JournalOptions { linger: LINGER, ..JournalOptions::default() };
+    let options = EventStoreOptions { journal, ..EventStoreOptions::default() };
+    let open = move || JournalEventStore::open(&dir, log, options, &host);
     match madrigal_core::tasks::blocking(open).await {
         Ok(Ok(store)) => Ok(Arc::new(store)),
         Ok(Err(error)) => Err(failed(error.into())),

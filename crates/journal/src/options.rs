@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::disk::{Disk, SystemDisk};
 
@@ -40,6 +41,10 @@ pub struct JournalOptions {
     pub segment_bytes: u64,
     /// How many bytes may wait for the writer before appenders have to; one batch always may. Default: 8 MiB.
     pub max_pending_bytes: usize,
+    /// How long the writer waits for company after a group in which many appended at a time, so that fewer groups are
+    /// synced: latency for throughput, where a sync costs the processor more than the wait costs the callers. A caller
+    /// alone never waits for it. Default: zero; at most 10 ms.
+    pub linger: Duration,
     /// Where whole old segments go with [`crate::Journal::archive`], and where they are read from. Default: the place
     /// that the log was archived to before, else `archive` in its own directory.
     pub archive: Option<PathBuf>,
@@ -56,6 +61,7 @@ impl Default for JournalOptions {
             first_segment_bytes: 4 << 20,
             segment_bytes: 64 << 20,
             max_pending_bytes: 8 << 20,
+            linger: Duration::ZERO,
             archive: None,
             disk: Arc::new(SystemDisk),
             workers: Workers::Threads,

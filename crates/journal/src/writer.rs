@@ -21,6 +21,10 @@ use crate::shared::{Shared, SpareState, State};
 const KEEP_BYTES: usize = 4 << 20;
 const STALL_PAUSE: Duration = Duration::from_millis(100);
 
+/// A group of so many batches is company: their callers come at a rate at which lingering gathers many more.
+const COMPANY: u32 = 4;
+const LONGEST_LINGER: Duration = Duration::from_millis(10);
+
 /// What was taken from the appenders.
 struct Group {
     bytes: Vec<u8>,
@@ -114,7 +118,10 @@ impl Writer {
             self.for_one.learn(shared.look_for_a_batch(FOR_ONE));
         }
         let mut state = shared.state();
-        if synced && self.batches > 1 && state.batches < self.batches && self.for_others.waits() {
+        if synced && self.batches >= COMPANY && !shared.options.linger.is_zero() {
+            state.wake_at = Some(u32::MAX);
+            state = shared.work.gather(state, shared.options.linger.min(LONGEST_LINGER));
+        } else if synced && self.batches > 1 && state.batches < self.batches && self.for_others.waits() {
             state.wake_at = Some(self.batches);
             state = shared.work.gather(state, FOR_OTHERS);
             self.for_others.learn(state.batches >= self.batches);

@@ -79,8 +79,17 @@ async fn a_read_keeps_to_its_limits_and_begins_anywhere() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_appenders_share_groups_and_each_reads_what_it_wrote() {
+    many_appenders(small()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_that_lingers_keeps_the_same_promises() {
+    many_appenders(JournalOptions { linger: Duration::from_millis(2), ..small() }).await;
+}
+
+async fn many_appenders(options: JournalOptions) {
     let dir = tempfile::tempdir().unwrap();
-    let journal = Arc::new(open(dir.path(), small()).0);
+    let journal = Arc::new(open(dir.path(), options).0);
     let appenders: Vec<_> = (0..32u8)
         .map(|appender| {
             let journal = Arc::clone(&journal);
