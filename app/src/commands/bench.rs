@@ -10,8 +10,9 @@ pub(super) async fn run(settings: &Settings, command: BenchCommand) -> anyhow::R
     let tell = if settings.output == Format::Table { Tell::Output } else { Tell::Error };
     let stop = stop_on_interrupt();
     let report = match command {
-        BenchCommand::Journal(options) => interruptible(&stop, journal::run(&options, tell, &stop)).await,
-        BenchCommand::Store(options) => interruptible(&stop, store::run(&options, tell, &stop)).await,
+        // These look at `stop` by themselves: what they write is removed after the last append, not beneath it.
+        BenchCommand::Journal(options) => journal::run(&options, tell, &stop).await,
+        BenchCommand::Store(options) => store::run(&options, tell, &stop).await,
         BenchCommand::Projection(options) => interruptible(&stop, projection::run(&options, tell, &stop)).await,
         // What loads another process gets a thread of its own; it looks at `stop` by itself, so that it ends what it started.
         BenchCommand::Orders(options) => on_one_thread(move || orders::run(options, tell, stop)).await,

@@ -50,7 +50,7 @@ impl RawFile {
         stop: &StopSignal,
     ) -> anyhow::Result<(Latencies, Duration)> {
         let (mut latencies, began) = (Latencies::new()?, tasks::instant());
-        while began.elapsed() < limit {
+        while latencies.count() == 0 || began.elapsed() < limit {
             check(stop)?;
             if self.at + bytes.len() as u64 > self.size {
                 self.at = 0;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::cold;
-use crate::report::{Report, Wanted};
+use crate::report::{Report, Wanted, interruptible};
 
 /// The binary that is measured: `given`, or the one that runs.
 ///
@@ -42,7 +42,8 @@ pub async fn measure(name: &str, dir: &Path, given: Option<&Path>, report: &Repo
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .output();
-        let output = output.await.context("the process that opens the store does not start")?;
+        let output = async { output.await.context("the process that opens the store does not start") };
+        let output = interruptible(report.stop(), output).await?;
         if !output.status.success() {
             bail!("the process that opens the store ended with {}", output.status);
         }

@@ -113,7 +113,7 @@ async fn scan(store: &Arc<JournalEventStore>, dir: &Path, report: &mut Report) -
         }
         let rate = after.0 as f64 / began.elapsed().as_secs_f64();
         report.line(&format!("scan        {state}: {rate:.0} events a second, {bytes} bytes of data"));
-        scans[state] = json!(rate.round());
+        scans[state] = json!(rate);
     }
     if let Some(rate) = scans["warm"].as_f64() {
         report.goal("events a second, the whole log, warm", Wanted::AtLeast(1_000_000.0), rate);

@@ -66,9 +66,6 @@ pub(super) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
     if records >= 10_000_000 {
         reopen::goals(report, &opened, 5.0, 200);
     }
-    report.put(
-        "long",
-        json!({ "records": records, "bytes": RECORD, "writtenPerSecond": rate.round(), "opened": opened }),
-    );
+    report.put("long", json!({ "records": records, "bytes": RECORD, "writtenPerSecond": rate, "opened": opened }));
     Ok(())
 }

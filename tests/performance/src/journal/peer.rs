@@ -8,6 +8,7 @@ use madrigal_core::tasks::{self, StopSignal};
 use super::appends::{Load, Outcome};
 use crate::latency::Latencies;
 use crate::process::Usage;
+use crate::report::check;
 
 /// Inserts batches into a table, each in a transaction that is synced.
 pub(super) fn insert(dir: &Path, load: Load, limit: Duration, stop: &StopSignal) -> anyhow::Result<Outcome> {
@@ -19,7 +20,8 @@ pub(super) fn insert(dir: &Path, load: Load, limit: Duration, stop: &StopSignal)
     let payload = vec![7u8; load.bytes];
     let before = Usage::now();
     let (mut latencies, began) = (Latencies::new()?, tasks::instant());
-    while began.elapsed() < limit && !stop.is_cancelled() {
+    while latencies.count() == 0 || began.elapsed() < limit {
+        check(stop)?;
         let call = tasks::instant();
         let transaction = database.transaction()?;
         {

@@ -43,7 +43,7 @@ pub(super) async fn measure(
             resident >> 20
         ));
         rows.push(json!({
-            "orders": mark, "ordersPerSecond": rate.round(), "failed": part.failed(), "failures": part.failures,
+            "orders": mark, "ordersPerSecond": rate, "failed": part.failed(), "failures": part.failures,
             "latencyMillis": { "p50": at(0.5), "p99": at(0.99), "p999": at(0.999), "max": at(1.0) },
             "serverCpuMicrosPerOrder": server.round(), "clientCpuMicrosPerOrder": own.round(),
             "residentBytes": resident, "mostResidentBytes": most, "diskBytesPerOrder": disk.round(),

@@ -101,7 +101,7 @@ async fn one(
         millis(settled.view_at_rest), settled.lag
     ));
     let told = json!({
-        "load": name, "connections": connections, "ordersPerSecond": rate.round(), "completed": outcome.completed,
+        "load": name, "connections": connections, "ordersPerSecond": rate, "completed": outcome.completed,
         "completedWithWarmUp": outcome.completed_ever, "failed": outcome.failed(), "failures": outcome.failures,
         "latencyMillis": { "p50": at(0.5), "p90": at(0.9), "p99": at(0.99), "p999": at(0.999), "max": at(1.0) },
         "serverCpuMicrosPerOrder": server.round(), "clientCpuMicrosPerOrder": own.round(),

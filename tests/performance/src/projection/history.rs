@@ -159,7 +159,7 @@ pub(super) async fn fill(
     anyhow::ensure!(log.end() == history.end(), "the log ends at {}, not at {}", log.end(), history.end());
     let rate = log.end().0 as f64 / began.elapsed().as_secs_f64();
     report.line(&format!("{:<44} {rate:>11.0}", format!("(written to the journal by {WRITERS})")));
-    Ok(json!({ "events": log.end().0, "eventsPerSecond": rate.round(), "appenders": WRITERS }))
+    Ok(json!({ "events": log.end().0, "eventsPerSecond": rate, "appenders": WRITERS }))
 }
 
 /// The data of one order's events.

@@ -51,10 +51,7 @@ pub(super) async fn fill(dir: &Path, options: &Options, report: &mut Report) -> 
     report.line(&format!(
         "fill        {events} events, {rate:.0} a second: {WRITERS} appenders, {PER_STREAM} events at a time"
     ));
-    report.put(
-        "fill",
-        json!({ "events": events, "eventsPerSecond": rate.round(), "appenders": WRITERS, "batch": PER_STREAM }),
-    );
+    report.put("fill", json!({ "events": events, "eventsPerSecond": rate, "appenders": WRITERS, "batch": PER_STREAM }));
     Ok(store)
 }
 
