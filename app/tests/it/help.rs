@@ -79,6 +79,8 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("serve", "stays; started by the tests of several processes"),
     ("events tail", "stays"),
     ("torture", "has tests of its own"),
+    ("bench", "takes long; tested where benchmarks are"),
+    ("events archive", "has tests of its own"),
     ("events append", "has tests of its own, where notes are"),
     ("import", "has tests of its own"),
     ("sagas", "the verbs need a saga that waits for them; tested where sagas are"),
