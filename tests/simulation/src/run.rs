@@ -35,8 +35,9 @@ pub struct Outcome {
 const REST: Duration = Duration::from_hours(3);
 /// How long nothing must have been open: longer than the latest message is under way.
 const QUIET: Duration = Duration::from_secs(75);
-/// How long views, mails and reports have to catch up.
-const CATCH_UP: Duration = Duration::from_secs(30);
+/// How long views, mails and reports have to catch up, and the catalogue to give back what the last late message took
+/// for a saga that was over: a reservation's age and the pause between two rounds of the expiry are a minute each.
+const CATCH_UP: Duration = Duration::from_secs(135);
 /// How often the operator looks.
 const ROUND: Duration = Duration::from_secs(5);
 
