@@ -56,7 +56,12 @@ impl Customer {
         let user = operator.post("/v1/users", &body).await?.ok()?["id"].as_i64().context("a user without an id")?;
         // A session would end after an hour; a run may take longer.
         let token = processes.token(&user.to_string(), "customer").await?;
-        Ok(Self { number, user, shop: operator.with_token(token), operator: operator.clone() })
+        Ok(Self::new(number, user, operator.with_token(token), operator.clone()))
+    }
+
+    /// Customer `number` of a shop that knows it as `user`.
+    pub const fn new(number: usize, user: i64, shop: Shop, operator: Shop) -> Self {
+        Self { number, user, shop, operator }
     }
 
     /// Orders until `stop`, and returns what it knows then. Orders whose outcome is unknown stay so.
