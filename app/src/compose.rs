@@ -5,7 +5,10 @@ mod console;
 mod health;
 mod one;
 mod openapi;
+mod watch;
 mod wiring;
+
+use std::path::PathBuf;
 
 use axum::Router;
 use futures::future::{BoxFuture, join_all};
@@ -44,12 +47,15 @@ pub struct Composed {
     background: Vec<(&'static str, Background)>,
     locks: Vec<DirLock>,
     health: Health,
+    /// The directories of the services.
+    rooms: Vec<(&'static str, PathBuf)>,
 }
 
 impl Composed {
     /// Starts the background work; the router is to be served.
     pub fn start(self, stop: &StopSignal) -> (Router, Running) {
         self.health.serving();
+        let watching = tasks::spawn("watch", watch::watch(self.health.clone(), self.rooms, stop.clone()));
         let (health, stopped) = (self.health, stop.clone());
         let readiness = tasks::spawn("readiness", async move {
             stopped.cancelled().await;
@@ -57,7 +63,7 @@ impl Composed {
         });
         let run = |(name, work): (&'static str, Background)| tasks::spawn(name, work(stop.clone()));
         // Readiness asks the services: who waits for the end waits for it too.
-        let tasks = self.background.into_iter().map(run).chain([readiness]).collect();
+        let tasks = self.background.into_iter().map(run).chain([readiness, watching]).collect();
         (self.router, Running { tasks, _locks: self.locks })
     }
 }

@@ -102,7 +102,8 @@ pub async fn compose_all(
         runs!("metrics", metrics),
         ends_streams,
     ];
-    Ok(Composed { router, background, locks, health })
+    let rooms = ROOMS.iter().map(|room| Ok((*room, data.room(room)?))).collect::<anyhow::Result<_>>()?;
+    Ok(Composed { router, background, locks, health, rooms })
 }
 
 /// The key that signs tokens, made at the first start.

@@ -51,7 +51,8 @@ pub async fn compose_one(service: Service, config: &Config, data: &DataDir, host
         edge.wrap_service(service.name(), router.merge(operations(health.clone(), metrics.clone())))
     };
     let background = work.into_iter().chain([runs!("metrics", metrics)]).collect();
-    Ok(Composed { router, background, locks: vec![lock], health })
+    let rooms = vec![(service.name(), data.room(service.name())?)];
+    Ok(Composed { router, background, locks: vec![lock], health, rooms })
 }
 
 type Opened = (Router, Option<(&'static str, Background)>);

@@ -66,6 +66,11 @@ impl Shopping {
         (own["status"].as_str().unwrap_or_default().to_owned(), own["detail"].as_str().unwrap_or_default().to_owned())
     }
 
+    async fn metrics(&self) -> String {
+        let url = format!("http://{}/metrics", self.process.address);
+        reqwest::get(url).await.unwrap().text().await.unwrap()
+    }
+
     /// What is there can be read, and the process says that traffic may come.
     async fn reads_go_on(&self) {
         let order = self.answers.orders.lock().unwrap().first().cloned().unwrap();
@@ -209,6 +214,12 @@ async fn one_services_full_disk_holds_up_what_needs_it_and_nothing_else() {
         shopping.says_that_it_is_full(service).await;
         shopping.answers.more_refusals("storage-full", 10).await;
         shopping.reads_go_on().await;
+        let metrics = shopping.metrics().await;
+        assert!(
+            metrics.contains(&format!("health_check{{service=\"{service}\",check=\"eventStore\"}} 1")),
+            "{metrics}"
+        );
+        assert!(metrics.contains(&format!("storage_free_bytes{{service=\"{service}\"}}")), "{metrics}");
         shopping.disks.free(dir);
         shopping.answers.more_orders(20).await;
     }
@@ -247,8 +258,11 @@ async fn a_read_only_disk_is_refused_at_the_start_and_waited_for_afterwards() {
     shopping.answers.more_orders(20).await;
     // What is open for writing keeps a disk from becoming read-only; laid over itself, it is so for every new file.
     let data = home.path().display().to_string();
-    shopping.disks.change("mount", &["--bind", &data, &data]);
-    shopping.disks.change("mount", &["-o", "remount,bind,ro", &data]);
+    let over = tempfile::tempdir().unwrap();
+    let read_only = over.path().display().to_string();
+    shopping.disks.change("mount", &["--bind", &data, &read_only]);
+    shopping.disks.change("mount", &["-o", "remount,bind,ro", &read_only]);
+    shopping.disks.change("mount", &["--move", &read_only, &data]);
     shopping.answers.more_refusals("storage-read-only", 20).await;
     shopping.reads_go_on().await;
     shopping.disks.change("umount", &["--lazy", &data]);

@@ -15,6 +15,8 @@ use madrigal_core::{Host, Position, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::names;
+
 /// How long a source may take; after that it counts as unhealthy.
 const CHECK_TIME: Duration = Duration::from_secs(2);
 /// How old a report may be that is told again, so that nobody can wear the stores out by asking.
@@ -229,6 +231,12 @@ impl Health {
         let sources = self.shared.sources.read().unwrap_or_else(PoisonError::into_inner).clone();
         let checked = join_all(sources.iter().map(Source::run)).await;
         let report = put_together(self.shared.host.now(), checked.into_iter().flatten());
+        for (name, check) in &report.checks {
+            for (service, own) in &check.services {
+                let labels = [("service", service.clone()), ("check", name.clone())];
+                metrics::gauge!(names::HEALTH_CHECK, &labels).set(f64::from(own.status as u8));
+            }
+        }
         *last = Some((tasks::instant(), report.clone()));
         report
     }

@@ -47,6 +47,12 @@ pub fn metrics() -> Result<Metrics, MetricsError> {
     Ok(metrics)
 }
 
+/// Measures how many bytes can still be written in a service's directory.
+#[expect(clippy::cast_precision_loss, reason = "a gauge; nobody tells 2^53 bytes from one more")]
+pub fn measure_storage_free(service: &'static str, bytes: u64) {
+    metrics::gauge!(names::STORAGE_FREE, "service" => service).set(bytes as f64);
+}
+
 impl Metrics {
     /// Everything, in the Prometheus text format 0.0.4.
     pub fn render(&self) -> String {

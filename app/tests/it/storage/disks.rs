@@ -41,7 +41,7 @@ impl Disks {
                 return Some(disks);
             }
         }
-        let required = std::env::var("MADRIGAL_REQUIRE").unwrap_or_default();
+        let required = madrigal_core::environment::variable("MADRIGAL_REQUIRE").unwrap_or_default();
         assert!(!required.split(',').any(|what| what == "mounts"), "file systems cannot be mounted here");
         let said = b"ignored: file systems cannot be mounted here; limits of file sizes stand in for them\n";
         std::io::stderr().write_all(said).unwrap();

@@ -13,8 +13,8 @@ use tokio::task::JoinHandle;
 
 use crate::load::PRODUCTS;
 
-/// How long a test waits for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a test waits for anything: a participant of sagas that was down is probed every 30 s at the latest.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What was answered so far.
 #[derive(Default)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::Method;
 use madrigal_conformance::calls::{Cook, Kitchen, SERVICE};
 use madrigal_core::tasks::{self, StopSignal};
-use madrigal_core::{CallContext, FaultOutcome, FaultRetry, Host};
+use madrigal_core::{CallContext, Fault, FaultCause, FaultOutcome, FaultRetry, Host};
 use madrigal_http::auth::{FixedToken, MintedToken};
 use madrigal_http::{Calls, Edge, Neighbour, Role, TokenSigner, serve, testing};
 use serde_json::json;
@@ -164,4 +164,28 @@ async fn several_services_share_one_port() {
     let (edge, _) = testing::edge(&Host::seeded(1));
     let left = Arc::new(Calls::new("left-service")).router();
     drop(edge.wrap(left.merge(Arc::new(Calls::new("right-service")).router())));
+}
+
+/// A kitchen without room.
+struct Full;
+
+#[async_trait::async_trait]
+impl madrigal_http::calls::Answer<Cook> for Full {
+    async fn answer(&self, _: CallContext, _: Cook) -> Result<<Cook as madrigal_http::calls::Call>::Answer, Fault> {
+        Err(Fault::not_applied("journal", "append", "no room").with_cause(FaultCause::StorageFull))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_just_said_that_there_is_no_room_is_known_to_have_none_for_a_while() {
+    let calls = Arc::new(Calls::new(SERVICE).on::<Cook>(Arc::new(Full)));
+    let neighbour = Neighbour::round_trip(calls);
+    assert!(neighbour.refuses_for_room().is_none());
+    let told = neighbour.clone().call(&context(), cake()).await.unwrap_err();
+    assert_eq!((told.cause, told.outcome), (FaultCause::StorageFull, FaultOutcome::NotApplied));
+    let refused = neighbour.refuses_for_room().unwrap();
+    assert_eq!((refused.cause, refused.outcome), (FaultCause::StorageFull, FaultOutcome::NotApplied));
+    assert!(matches!(refused.retry, FaultRetry::After(left) if left <= Duration::from_secs(2)));
+    tokio::time::advance(Duration::from_secs(3)).await;
+    assert!(neighbour.refuses_for_room().is_none(), "it is asked again");
 }
