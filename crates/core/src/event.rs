@@ -1,5 +1,6 @@
 //! The event envelope: what a writer hands over, and what is read back.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -51,13 +52,29 @@ impl PartialEq<str> for EventType {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct JsonBytes(Bytes);
 
+/// A thread keeps a buffer up to this size to write JSON into: events and rows are small, and a text that grows from
+/// nothing moves five times before it is one.
+const SCRATCH_BYTES: usize = 64 << 10;
+
+thread_local! {
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 impl JsonBytes {
     /// The JSON of `value`.
     ///
     /// # Errors
     /// If `value` cannot be JSON (a map with keys that are not texts).
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
-        serde_json::to_vec(value).map(|text| Self(text.into()))
+        // Taken, not borrowed: a value may write JSON of its own while it is written.
+        let mut scratch = SCRATCH.take();
+        scratch.clear();
+        let written = serde_json::to_writer(&mut scratch, value);
+        let text = written.map(|()| Self(Bytes::copy_from_slice(&scratch)));
+        if scratch.capacity() <= SCRATCH_BYTES {
+            SCRATCH.set(scratch);
+        }
+        text
     }
 
     /// The bytes as they are, after checking that they are one JSON value.
@@ -219,5 +236,31 @@ impl Serialize for RecordedEvent {
         fields.serialize_field("metadata", &self.metadata)?;
         fields.serialize_field("position", &self.position)?;
         fields.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes JSON of its own while it is written.
+    struct Nested(u32);
+
+    impl Serialize for Nested {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let inner = (0..self.0).map(|n| JsonBytes::of(&n)).collect::<Result<Vec<_>, _>>();
+            inner.map_err(serde::ser::Error::custom)?.serialize(serializer)
+        }
+    }
+
+    #[test]
+    fn json_is_the_value_whatever_was_written_before() {
+        let long = "x".repeat(2 * SCRATCH_BYTES);
+        assert_eq!(JsonBytes::of(&long).unwrap().as_bytes().len(), long.len() + 2);
+        assert_eq!(JsonBytes::of(&[1, 2]).unwrap().as_bytes()[..], *b"[1,2]");
+        assert_eq!(JsonBytes::of("a").unwrap().as_bytes()[..], *b"\"a\"");
+        assert_eq!(JsonBytes::of(&(Nested(3), "b")).unwrap().as_bytes()[..], *b"[[0,1,2],\"b\"]");
+        JsonBytes::of(&std::collections::BTreeMap::from([((1, 2), 3)])).unwrap_err();
+        assert_eq!(JsonBytes::of(&true).unwrap().as_bytes()[..], *b"true");
     }
 }
