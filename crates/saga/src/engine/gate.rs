@@ -21,7 +21,7 @@ const PROBES: usize = 2;
 /// Attempts at a time from which it counts as open.
 const OPEN: usize = 1_024;
 /// The first and the longest time between probes.
-const BETWEEN_PROBES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+const BETWEEN_PROBES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
 #[derive(Default)]
 struct Narrow {
