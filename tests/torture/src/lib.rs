@@ -4,7 +4,7 @@
 //! The shop is judged from outside: its binary is started, its public API is asked, its directories are not opened. A run is
 //! a [`plan`] of blows drawn from a seed; [`customers`] that order, cancel and ship, repeat with the same key what they got
 //! no answer to, and remember in [`facts`] what they were told; [`shop`] and [`process`], which start, kill and start again;
-//! [`rest`], in which everything comes to its end; [`findings`], what the shop says then; [`verdict`], a pure function of
+//! `rest`, in which everything comes to its end; [`findings`], what the shop says then; [`verdict`], a pure function of
 //! both; [`report`]. `docs/torture.md` describes it for its users.
 
 pub mod customers;
