@@ -7,8 +7,13 @@ root=$PWD
 work=$(mktemp -d)
 shop=
 stop() {
-  # The whole group: the shell, cargo and the shop.
-  if [ -n "$shop" ]; then kill -TERM -- "-$shop" 2>/dev/null || true; wait "$shop" 2>/dev/null || true; fi
+  # The whole group: the shell, cargo and the shop, which ends later than its shell.
+  if [ -n "$shop" ]; then
+    kill -TERM -- "-$shop" 2>/dev/null || true
+    for _ in $(seq 1 300); do kill -0 -- "-$shop" 2>/dev/null || break; sleep 0.1; done
+    kill -KILL -- "-$shop" 2>/dev/null || true
+    wait "$shop" 2>/dev/null || true
+  fi
   rm -rf "$work"
 }
 trap stop EXIT
