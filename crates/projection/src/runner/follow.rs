@@ -236,7 +236,9 @@ impl<P: Projection> Engine<P> {
         let from = from.unwrap_or(step.applied_through);
         let pause = match self.pace.is_building() {
             true => self.pace.after(from, step, begun.elapsed()),
-            false if step.applied_through > from && step.applied_through >= step.end => gather::after(begun.elapsed()),
+            false if step.applied_through >= step.end => {
+                gather::after(step.applied_through.0.saturating_sub(from.0), begun.elapsed())
+            }
             false => Duration::ZERO,
         };
         Ok((step, pause))

@@ -13,9 +13,13 @@ const SHARE: u32 = 10;
 /// The longest rest: reads that name no position are at most so much older.
 const LONGEST: Duration = Duration::from_millis(100);
 
-/// How long to rest after a batch that took so long and reached the log's end.
-pub(super) fn after(took: Duration) -> Duration {
-    (took * SHARE).min(LONGEST)
+/// A batch of so many events is a sign of load. Smaller ones are followed by no rest: a view of a quiet shop is as fresh as
+/// it can be.
+const LOAD: u64 = 32;
+
+/// How long to rest after a batch of so many events that took so long and reached the log's end.
+pub(super) fn after(events: u64, took: Duration) -> Duration {
+    if events < LOAD { Duration::ZERO } else { (took * SHARE).min(LONGEST) }
 }
 
 /// The readers that wait for a view.
@@ -72,9 +76,9 @@ mod tests {
 
     #[test]
     fn a_rest_is_in_proportion_to_the_batch_and_never_long() {
-        assert_eq!(after(Duration::from_micros(300)), Duration::from_millis(3));
-        assert_eq!(after(Duration::from_secs(1)), LONGEST);
-        assert_eq!(after(Duration::ZERO), Duration::ZERO);
+        assert_eq!(after(LOAD, Duration::from_micros(300)), Duration::from_millis(3));
+        assert_eq!(after(LOAD, Duration::from_secs(1)), LONGEST);
+        assert_eq!(after(LOAD - 1, Duration::from_secs(1)), Duration::ZERO, "the shop is quiet");
     }
 
     /// The clock stands still: a rest of an hour that nobody ends takes an hour of it.
