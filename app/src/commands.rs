@@ -12,6 +12,7 @@ mod projections;
 mod run;
 mod sagas;
 mod show_config;
+mod signals;
 mod token;
 mod torture;
 

@@ -1,14 +1,14 @@
 //! `madrigal bench`: measures this machine with this binary.
 
-use madrigal_core::tasks::{self, StopSignal};
 use madrigal_performance::{Tell, footprint, interruptible, journal, on_one_thread, orders, projection, store};
 
+use super::signals::{Again, stop_on_signals};
 use crate::cli::{BenchCommand, Settings};
 use crate::output::{self, Format};
 
 pub(super) async fn run(settings: &Settings, command: BenchCommand) -> anyhow::Result<()> {
     let tell = if settings.output == Format::Table { Tell::Output } else { Tell::Error };
-    let stop = stop_on_interrupt();
+    let stop = stop_on_signals("stopping what was started", Again::Kills)?;
     let report = match command {
         // These look at `stop` by themselves: what they write is removed after the last append, not beneath it.
         BenchCommand::Journal(options) => journal::run(&options, tell, &stop).await,
@@ -25,19 +25,4 @@ pub(super) async fn run(settings: &Settings, command: BenchCommand) -> anyhow::R
         output::document(settings.output, &report)?;
     }
     Ok(())
-}
-
-/// Given at the first interrupt; a second one kills as usual.
-fn stop_on_interrupt() -> StopSignal {
-    let stop = StopSignal::new();
-    let interrupted = stop.clone();
-    tasks::spawn("interrupt", async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            output::message("stopping what was started");
-            interrupted.cancel();
-            let _ = tokio::signal::ctrl_c().await;
-            std::process::exit(130);
-        }
-    });
-    stop
 }

@@ -4,17 +4,21 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use madrigal_core::Host;
-use madrigal_core::tasks::{self, StopSignal};
+use madrigal_core::tasks;
 use madrigal_http::serve as serve_http;
 use madrigal_telemetry::LogOptions;
 use tokio::net::TcpListener;
 
+use super::signals::{Again, stop_on_signals};
 use crate::cli::{Serve, Service, Settings, Up};
 use crate::client::Shop;
 use crate::compose::{Composed, Demo, Wiring, compose_all, compose_one};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::{demo, output};
+
+/// Said when the process is told to stop.
+const STOPPING: &str = "stopping: requests under way are finished first";
 
 pub(super) async fn up(settings: &Settings, up: Up) -> anyhow::Result<()> {
     let config = Config::load(settings, up.listen.map(|listen| (listen, None)))?.config;
@@ -25,7 +29,7 @@ pub(super) async fn up(settings: &Settings, up: Up) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let shown = up.demo.then(Demo::default);
     let composed = compose_all(&config, &data, &Host::system(), shown, &Wiring::direct()).await?;
-    let stop = stop_on_signals()?;
+    let stop = stop_on_signals(STOPPING, Again::Kills)?;
     let serving = stop.clone();
     let (router, background) = composed.start(&stop);
     let server = tasks::spawn("http server", serve_http(listener, router, serving));
@@ -64,7 +68,7 @@ pub(super) async fn serve(settings: &Settings, serve: Serve) -> anyhow::Result<(
     let listener = listen(address).await?;
     let address = listener.local_addr()?;
     let composed: Composed = compose_one(service, &config, &data, &Host::system()).await?;
-    let stop = stop_on_signals()?;
+    let stop = stop_on_signals(STOPPING, Again::Kills)?;
     let (router, background) = composed.start(&stop);
     output::message(&format!("{} is up: http://{address}/", service.name()));
     serve_http(listener, router, stop).await;
@@ -92,23 +96,4 @@ fn survive_file_size_limits() -> anyhow::Result<()> {
     const SIGXFSZ: i32 = 25;
     // The system's handler stays when the listener is dropped.
     signal(SignalKind::from_raw(SIGXFSZ)).map(drop).context("SIGXFSZ cannot be listened for")
-}
-
-/// Stops on SIGTERM and SIGINT; a second one kills as usual.
-fn stop_on_signals() -> anyhow::Result<StopSignal> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let stop = StopSignal::new();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let signalled = stop.clone();
-    tasks::spawn("signals", async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        output::message("stopping: requests under way are finished first");
-        signalled.cancel();
-        interrupt.recv().await;
-        std::process::exit(130);
-    });
-    Ok(stop)
 }

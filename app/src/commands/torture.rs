@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use madrigal_core::Host;
-use madrigal_core::tasks::{self, StopSignal};
 use madrigal_torture::{Mode, Options, TortureError};
 
+use super::signals::{Again, stop_on_signals};
 use crate::cli::{Settings, Torture, TortureMode};
 use crate::exit::Ended;
 use crate::output::{self, Format};
@@ -34,7 +34,8 @@ pub(super) async fn run(settings: &Settings, torture: Torture) -> anyhow::Result
         keep: torture.keep,
         binary,
     };
-    let stop = stop_on_signals()?;
+    // What was started is killed, and there is no verdict.
+    let stop = stop_on_signals("stopping: what was started is killed", Again::Waits)?;
     let report = match madrigal_torture::torture(&options, &stop, &output::message).await {
         Ok(report) => report,
         Err(error @ TortureError::NotEmpty(_)) => return Err(Ended::Refused(error.to_string()).into()),
@@ -57,21 +58,4 @@ fn fresh_directory(seed: u64) -> PathBuf {
     let name = format!("madrigal-torture-{seed}-{}", std::process::id());
     let target = Path::new("target");
     if target.is_dir() { target.join(name) } else { std::env::temp_dir().join(name) }
-}
-
-/// Stops on SIGTERM and SIGINT: what was started is killed, and there is no verdict.
-fn stop_on_signals() -> anyhow::Result<StopSignal> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let stop = StopSignal::new();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let signalled = stop.clone();
-    tasks::spawn("signals", async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        output::message("stopping: what was started is killed");
-        signalled.cancel();
-    });
-    Ok(stop)
 }
