@@ -6,6 +6,7 @@
 //! * [`fault`]: what broke, whether it certainly did not happen, and whether to try again;
 //! * [`host`]: clock and randomness, so that simulation can own them; [`tasks`]: spawning, sleeping, stopping;
 //! * [`time`]: [`Timestamp`]; [`id`]: identifiers; [`stream`], [`version`], [`position`]: where an event stands;
+//!   [`row_version`]: how new a copy of a row is;
 //! * [`event`]: the envelope; [`context`]: who asks, on whose behalf, and until when;
 //! * [`money`]: integer minor units; [`sealed`]: personal fields, encrypted per person; [`secret`]: values that never print.
 
@@ -18,6 +19,7 @@ pub mod host;
 pub mod id;
 pub mod money;
 pub mod position;
+pub mod row_version;
 pub mod sealed;
 pub mod secret;
 pub mod stream;
@@ -33,6 +35,7 @@ pub use host::{Clock, Host, Randomness};
 pub use id::{CorrelationId, EventId};
 pub use money::{BasisPoints, Currency, Money, MoneyError};
 pub use position::{LogEpoch, LogName, Position, PositionToken};
+pub use row_version::{RowVersion, RowVersionError};
 pub use sealed::{Opened, PersonId, PersonKey, PersonKeys, SealError, Sealed};
 pub use secret::Secret;
 pub use stream::{StreamName, StreamNameError};
