@@ -1,0 +1,1 @@
+//! The monitor: owners and copies compared, fenced by positions.
