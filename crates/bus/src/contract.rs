@@ -108,6 +108,7 @@ impl TopicContract {
             source: self.source.to_owned(),
             kind: outgoing.kind,
             subject: Some(event.stream.to_string()),
+            version: Some(event.version()),
             time: event.metadata.timestamp,
             data: outgoing.data,
             key: outgoing.key,

@@ -1,6 +1,6 @@
 //! Messages: CloudEvents 1.0 in JSON.
 
-use madrigal_core::{JsonBytes, Position, Timestamp};
+use madrigal_core::{JsonBytes, Position, StreamVersion, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 /// A message of a topic; its JSON is a CloudEvents 1.0 event.
 ///
 /// Beside the standard's attributes it has `partitionkey` (what must stay in order), `sequence` (the position in the
-/// owner's log, as a text because CloudEvents' integers have 32 bits), and where they are known `correlationid`,
-/// `causationid` and `traceparent`.
+/// owner's log, as a text because CloudEvents' integers have 32 bits), and where they are known `subjectversion`,
+/// `correlationid`, `causationid` and `traceparent`.
 ///
 /// # Source
 /// CloudEvents 1.0.2, JSON format; extensions *Partitioning*, *Sequence* and *Distributed Tracing*.
@@ -23,6 +23,8 @@ pub struct Message {
     pub kind: String,
     /// What it happened to, as in `order-0198…`.
     pub subject: Option<String>,
+    /// The version that this gave the subject: what copies of it compare. `None` from a source that does not tell it.
+    pub version: Option<StreamVersion>,
     /// When the owner recorded it.
     pub time: Timestamp,
     /// The data.
@@ -63,6 +65,7 @@ impl Message {
     pub fn to_json(&self) -> Result<Box<RawValue>, serde_json::Error> {
         let data: &RawValue = serde_json::from_slice(self.data.as_bytes())?;
         let sequence = self.position.to_string();
+        let version = self.version.map(|version| version.to_string());
         serde_json::value::to_raw_value(&Outward {
             specversion: "1.0",
             id: &self.id,
@@ -73,6 +76,7 @@ impl Message {
             datacontenttype: JSON,
             partitionkey: &self.key,
             sequence: &sequence,
+            subjectversion: version.as_deref(),
             correlationid: self.correlation_id.as_deref(),
             causationid: self.causation_id.as_deref(),
             traceparent: self.traceparent.as_deref(),
@@ -90,11 +94,14 @@ impl Message {
             return Err(MessageError(format!("its version is {:?}", wire.specversion)));
         }
         let position = wire.sequence.parse().map(Position).map_err(|_| MessageError("no sequence".to_owned()))?;
+        let version = wire.subjectversion.map(|text| text.parse().map(StreamVersion)).transpose();
+        let version = version.map_err(|_| MessageError("its version of the subject is no number".to_owned()))?;
         Ok(Self {
             id: wire.id,
             source: wire.source,
             kind: wire.kind,
             subject: wire.subject,
+            version,
             time: wire.time,
             data: JsonBytes::trusted(String::from(Box::<str>::from(wire.data)).into()),
             key: wire.partitionkey,
@@ -122,6 +129,8 @@ struct Outward<'a> {
     partitionkey: &'a str,
     sequence: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    subjectversion: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     correlationid: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     causationid: Option<&'a str>,
@@ -141,6 +150,7 @@ struct Inward {
     time: Timestamp,
     partitionkey: String,
     sequence: String,
+    subjectversion: Option<String>,
     correlationid: Option<String>,
     causationid: Option<String>,
     traceparent: Option<String>,
@@ -151,21 +161,26 @@ struct Inward {
 mod tests {
     use super::*;
 
-    const JSON: &str = r#"{"specversion":"1.0","id":"e-1","source":"/order-service","type":"order.confirmed","subject":"order-7","time":"2026-11-22T10:15:00.5Z","datacontenttype":"application/json","partitionkey":"7","sequence":"9007199254740993","correlationid":"c-1","data":{"total":[1.50, "Žluť"]}}"#;
+    const JSON: &str = r#"{"specversion":"1.0","id":"e-1","source":"/order-service","type":"order.confirmed","subject":"order-7","time":"2026-11-22T10:15:00.5Z","datacontenttype":"application/json","partitionkey":"7","sequence":"9007199254740993","subjectversion":"3","correlationid":"c-1","data":{"total":[1.50, "Žluť"]}}"#;
 
     #[test]
     fn a_message_is_a_cloud_event_and_its_data_stays_as_it_was_written() {
         let message = Message::from_json(JSON).unwrap();
         assert_eq!(message.position, Position(9_007_199_254_740_993), "larger than a double tells apart");
+        assert_eq!(message.version, Some(StreamVersion(3)));
         assert_eq!(message.data.as_bytes().as_ref(), r#"{"total":[1.50, "Žluť"]}"#.as_bytes());
         assert_eq!(message.to_json().unwrap().get(), JSON);
     }
 
     #[test]
     fn other_versions_and_messages_without_their_place_are_refused() {
-        for (from, to) in
-            [("1.0\"", "0.3\""), ("sequence", "number"), ("\"9007199254740993\"", "\"x\""), ("\"data\"", "\"dat\"")]
-        {
+        for (from, to) in [
+            ("1.0\"", "0.3\""),
+            ("sequence", "number"),
+            ("\"9007199254740993\"", "\"x\""),
+            ("\"3\"", "\"v3\""),
+            ("\"data\"", "\"dat\""),
+        ] {
             assert!(Message::from_json(&JSON.replacen(from, to, 1)).is_err(), "{from}");
         }
     }
