@@ -4,9 +4,11 @@
 //!
 //! * [`database`]: one writer, some readers, transactions as closures; [`migrations`]: numbered, checked steps;
 //! * [`views`]: `ViewStore`; [`offsets`]: `Offsets`; [`inbox`]: dedup inside a caller's own transaction;
+//! * [`applied`]: how far copies are, kept with their rows;
 //! * [`snapshots`]: `SnapshotStore`; [`key_value`]: a durable map of texts;
 //! * [`sql`]: what a service needs to write its own statements inside the closures; [`fault`]: how SQLite's errors leave.
 
+pub mod applied;
 pub mod database;
 pub mod fault;
 pub mod inbox;

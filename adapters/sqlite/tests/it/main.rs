@@ -1,6 +1,7 @@
 //! SQLite keeps the contracts of the ports that it implements.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod applied;
 mod crash;
 mod database;
 mod generations;
