@@ -10,5 +10,6 @@ pub mod order;
 pub mod payment;
 pub mod person_keys;
 pub mod projections;
+pub mod rows;
 pub mod story;
 pub mod user;

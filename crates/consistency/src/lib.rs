@@ -1,0 +1,21 @@
+//! Whether copies say what their owners say: fences, digests, verdicts, repair.
+//!
+//! An owner and its copies are [`RowSet`]s: rows under keys, each with a version, read in the order of their keys. Where a
+//! set was read is a position token, so that a copy that is behind is never taken for one that is wrong, and one that is
+//! wrong never for one that is behind. Modules in reading order:
+//!
+//! * [`canonical`]: one form of content, whatever the engine; [`digest`]: many rows in one small value;
+//! * [`row`]: rows, keys, ranges; [`row_set`]: the port that an owner and a copy answer.
+
+pub mod canonical;
+pub mod digest;
+pub mod row;
+pub mod row_set;
+
+pub use canonical::Content;
+pub use digest::Digest;
+pub use row::{Detail, KeyRange, Row, number_key};
+pub use row_set::{
+    ChunkDigest, Cut, Damage, DigestAsk, Digests, DynRowSet, PageRead, Planted, Reached, RepairRow, Repaired, RowSet,
+    RowsRead, Seen, SetDescription, SetKind, reach,
+};
