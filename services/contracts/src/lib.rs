@@ -5,6 +5,7 @@
 //! [`madrigal_core::Fault`].
 
 pub mod catalog;
+pub mod copies;
 pub mod notification;
 pub mod order;
 pub mod payment;
