@@ -5,10 +5,12 @@
 //! * [`database`]: one writer, some readers, transactions as closures; [`migrations`]: numbered, checked steps;
 //! * [`views`]: `ViewStore`; [`offsets`]: `Offsets`; [`inbox`]: dedup inside a caller's own transaction;
 //! * [`applied`]: how far copies are, kept with their rows;
+//! * [`changes`]: `ChangeSource`, by triggers;
 //! * [`snapshots`]: `SnapshotStore`; [`key_value`]: a durable map of texts;
 //! * [`sql`]: what a service needs to write its own statements inside the closures; [`fault`]: how SQLite's errors leave.
 
 pub mod applied;
+pub mod changes;
 pub mod database;
 pub mod fault;
 pub mod inbox;
@@ -20,6 +22,7 @@ pub mod snapshots;
 pub mod sql;
 pub mod views;
 
+pub use changes::{CaptureOptions, CaptureTable, SqliteChanges};
 pub use database::{Database, DatabaseOptions, DatabaseSnapshot, Durability};
 pub use key_value::SqliteKeyValue;
 pub use migrations::Migration;

@@ -8,7 +8,7 @@
 //!
 //! * [`value`], [`row`]: columns and rows; [`source_info`], [`change`]: the envelope; [`debezium`]: its JSON, read and written;
 //! * [`row_versions`]: which version a change gives its row;
-//! * [`source`]: the port [`ChangeSource`];
+//! * [`source`]: the port [`ChangeSource`]; `topic` (feature `topic`): a table's changes as a topic of the bus;
 //! * [`sink`]: the port [`Sink`]; [`memory_sink`]: the reference.
 
 pub mod change;
@@ -19,6 +19,8 @@ pub mod row_versions;
 pub mod sink;
 pub mod source;
 pub mod source_info;
+#[cfg(feature = "topic")]
+pub mod topic;
 pub mod value;
 
 pub use change::{Change, Op, TransactionMark};
@@ -29,7 +31,9 @@ pub use row_versions::{RowVersions, VersionError};
 pub use sink::{Applied, ApplyError, CopyRow, DynSink, Repaired, Sink, SinkBatch, Write};
 pub use source::{
     CapturedColumn, CapturedTable, ChangeSource, Changes, Chunk, ChunkError, DynChangeSource, PlacedChange,
-    ReadChangesError,
+    ReadChangesError, Retelling,
 };
 pub use source_info::{SnapshotMark, SourceInfo};
+#[cfg(feature = "topic")]
+pub use topic::{ChangeTopic, change_of};
 pub use value::{UNAVAILABLE, Value};

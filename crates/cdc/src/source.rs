@@ -199,3 +199,26 @@ pub trait ChangeSource: Send + Sync + 'static {
 
 /// A source behind a pointer.
 pub type DynChangeSource = Arc<dyn ChangeSource>;
+
+/// A source that can tell rows again in its own log, in order with everything else that happens to them.
+#[async_trait]
+pub trait Retelling: ChangeSource {
+    /// Everything after this position is kept; before it, changes are gone.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the engine broke.
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    async fn kept_after(&self) -> Result<Position, Fault>;
+
+    /// Tells the rows of a table with these keys again, or all of them, as read (`r`); the log's end after that. A row that
+    /// is deleted meanwhile is told as deleted after it.
+    ///
+    /// # Errors
+    /// [`ChunkError`].
+    ///
+    /// # Cancellation
+    /// Some rows may be told again, others not; safe to repeat.
+    async fn retell(&self, table: &str, keys: Option<&[Key]>) -> Result<Position, ChunkError>;
+}

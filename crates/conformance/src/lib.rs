@@ -6,6 +6,8 @@
 pub mod bus;
 #[cfg(feature = "calls")]
 pub mod calls;
+#[cfg(feature = "cdc")]
+pub mod change_source;
 pub mod event_store;
 #[cfg(feature = "projection")]
 pub mod offsets;

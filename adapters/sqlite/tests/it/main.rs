@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod applied;
+mod changes;
 mod crash;
 mod database;
 mod generations;
