@@ -1,6 +1,8 @@
 //! The public routes.
 
 mod bodies;
+mod conflicts;
+mod prefer;
 mod refusals;
 mod sessions;
 mod users;
@@ -21,6 +23,8 @@ pub(crate) fn router(state: Arc<ServiceState>) -> Router {
         .route("/v1/users/{id}/password", post(users::change_password))
         .route("/v1/users/{id}/profile", get(users::profile))
         .route("/v1/users/{id}/events", get(users::events))
+        .route("/v1/users/{id}/conflicts", get(conflicts::list))
+        .route("/v1/users/{id}/conflicts/{conflictId}/choose", post(conflicts::choose))
         .route("/v1/sessions", post(sessions::log_in))
         .with_state(state)
 }
@@ -38,6 +42,8 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
             users::change_password,
             users::profile,
             users::events,
+            conflicts::list,
+            conflicts::choose,
             sessions::log_in
         ),
         tags((name = "users", description = "Who buys: registering, logging in, profiles"))

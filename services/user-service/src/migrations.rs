@@ -11,6 +11,12 @@ const USERS: &[Migration] = &[Migration {
     sql: include_str!("../migrations/users/0001_users_and_events.sql"),
 }];
 
+const CONFLICTS: &[Migration] = &[Migration {
+    version: 1,
+    name: "what merges did not take",
+    sql: include_str!("../migrations/conflicts/0001_user_conflicts.sql"),
+}];
+
 const KEYS: &[Migration] =
     &[Migration { version: 1, name: "keys of persons", sql: include_str!("../migrations/keys/0001_person_keys.sql") }];
 
@@ -19,6 +25,7 @@ pub(crate) async fn open_users(dir: &Path) -> Result<Database, Fault> {
     make_directory(dir.to_path_buf()).await?;
     let users = Database::open(dir.join("users.sqlite"), DatabaseOptions::SYNCED).await?;
     users.migrate("users", USERS).await?;
+    users.migrate("user-conflicts", CONFLICTS).await?;
     overwrite_what_is_deleted(&users).await?;
     Ok(users)
 }

@@ -34,6 +34,7 @@ impl UserService {
         let UserConfig { dir, master_key, passwords, session_lifetime } = config;
         let users = migrations::open_users(&dir).await?;
         let keys = KeyStore::open(&dir.join("keys"), master_key, host.clone()).await?;
+        let merge_rules = commands::merge_rules().map_err(|error| Fault::permanent("user-service", "open", error))?;
         let highest = users.read("highest-id", users::highest_id).await?.max(keys.highest_person().await?);
         let state = Arc::new(ServiceState {
             users,
@@ -43,6 +44,7 @@ impl UserService {
             ids: PersonIds::above(highest),
             signer,
             session_lifetime,
+            merge_rules,
             host,
         });
         commands::finish_erasures(&state).await?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use madrigal_conflict::Rules;
 use madrigal_core::{Fault, Host, PersonId};
 use madrigal_http::TokenSigner;
 use madrigal_sqlite::Database;
@@ -28,6 +29,8 @@ pub(crate) struct ServiceState {
     pub(crate) signer: Arc<TokenSigner>,
     /// How long such a token is good.
     pub(crate) session_lifetime: Duration,
+    /// How changes are merged that come too late.
+    pub(crate) merge_rules: Rules,
     /// Clock and randomness.
     pub(crate) host: Host,
 }

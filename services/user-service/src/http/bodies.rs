@@ -7,7 +7,7 @@ use madrigal_http::FieldError;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::models::{Email, InvalidField, Profile, ProfilePatch, ProfileValue, Username};
+use crate::models::{Email, InvalidField, Profile, ProfilePatch, ProfileValue, User, UserConflict, Username};
 
 /// A user who wants to be.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -48,6 +48,19 @@ pub(super) struct UserPatch {
     #[serde(default)]
     #[schema(value_type = Object, required = false, example = json!({"lastName": "Bianchi", "avatar": null}))]
     pub(super) profile: BTreeMap<String, Option<ProfileValue>>,
+}
+
+/// A user after a change.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ChangedUser {
+    /// The user as it is now.
+    #[serde(flatten)]
+    pub(super) user: User,
+    /// What merging did not take; only where merging was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) losers: Option<Vec<UserConflict>>,
 }
 
 /// A change of a password.

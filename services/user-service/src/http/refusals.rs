@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use madrigal_http::{Caller, Problem, Role, problem};
+use axum::http::header::ETAG;
+use madrigal_conflict::Conflict;
+use madrigal_http::{Caller, Problem, Role, etag, problem};
+use serde_json::{Value, json};
 
 use super::bodies::field_error;
 use crate::commands::{ChangeError, ChangePasswordError, EraseError, LogInError, RegisterError};
@@ -29,6 +32,21 @@ impl From<ChangeError> for Problem {
             ChangeError::Unknown => no_user(),
             ChangeError::WrongVersion(current) => problem::version_mismatch(current),
             ChangeError::Invalid(fields) => problem::invalid_body(fields.into_iter().map(field_error).collect()),
+            ChangeError::UnknownBase(current) => {
+                Problem::new(StatusCode::PRECONDITION_FAILED, "base-unknown", "It is not known what this was based on")
+                    .detail(format!(
+                        "The version in If-Match cannot be merged from: it never was, or it is too old. The current \
+                         version is {current}. Read it again and decide again."
+                    ))
+                    .with("currentVersion", current.0.into())
+                    .header(ETAG, etag(current))
+            }
+            ChangeError::Conflicts(conflicts) => of_conflicts(&conflicts),
+            ChangeError::TooManyConflicts => problem::conflict(
+                "too-many-conflicts",
+                "Too many conflicts are open",
+                "Merging would lose more values than are kept for a user. Settle some of the user's conflicts first.",
+            ),
             ChangeError::Taken(fields) => taken(&fields),
             ChangeError::Fault(fault) => fault.into(),
         }
@@ -95,6 +113,26 @@ pub(super) fn no_such(caller: &Caller) -> Problem {
 /// 404: there is no such user.
 pub(super) fn no_user() -> Problem {
     problem::not_found("such user")
+}
+
+/// 409 with both values of every field that a person must decide: the caller may read and write this user.
+fn of_conflicts(conflicts: &[Conflict]) -> Problem {
+    let shown: Vec<Value> = conflicts
+        .iter()
+        .map(|conflict| {
+            json!({
+                "field": conflict.field, "rule": conflict.rule, "cause": conflict.cause,
+                "base": conflict.base, "current": conflict.current, "proposed": conflict.proposed,
+            })
+        })
+        .collect();
+    let problem = problem::conflict(
+        "merge-conflict",
+        "A person must decide",
+        "These fields were changed since to other values. Nothing was changed; decide, and send the current ETag.",
+    );
+    let told = |problem: Problem, conflict: &Conflict| problem.error(conflict.field.to_string(), "both changed it");
+    conflicts.iter().fold(problem, told).with("conflicts", shown.into())
 }
 
 fn taken(fields: &[ChangedField]) -> Problem {

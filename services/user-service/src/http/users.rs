@@ -17,11 +17,12 @@ use madrigal_http::{
 use serde_json::Value;
 
 use super::bodies::{
-    CheckedFields, NewPassword, NewUser, UserPatch, WhichPage, WhichUsers, checked_fields, checked_profile,
-    checked_profile_patch,
+    ChangedUser, CheckedFields, NewPassword, NewUser, UserPatch, WhichPage, WhichUsers, checked_fields,
+    checked_profile, checked_profile_patch,
 };
+use super::prefer::{MERGE, PREFERENCE_APPLIED, PreferMerge};
 use super::refusals::no_such;
-use crate::commands::{self, ChangeError, ChangePasswordError, ChangeUser, EraseError, RegisterUser};
+use crate::commands::{self, ChangeError, ChangePasswordError, ChangeUser, Changed, EraseError, RegisterUser};
 use crate::models::{User, UserEvent};
 use crate::projections::{self, UserProfile};
 use crate::queries;
@@ -112,21 +113,29 @@ pub(super) async fn show(
     Ok(([(ETAG, etag(user.version))], Json(user)))
 }
 
-/// Changes a user by a JSON merge patch, based on the version in `If-Match`.
+/// Changes a user by a JSON merge patch, based on the version in `If-Match`. Where the user changed since, the change is
+/// refused (412), or with `Prefer: resolution=merge` merged from that version field by field: of a profile's fields the later
+/// change stands and the other one is recorded; an e-mail address or a user name that both changed is a conflict (409).
 #[utoipa::path(
     patch, path = "/v1/users/{id}", tag = "users", operation_id = "changeUser",
     params(
         ("id" = i64, Path, description = "The user"),
         ("If-Match" = String, Header, description = "The ETag of the version that the change is based on"),
+        ("Prefer" = Option<String>, Header, description = "resolution=merge: merge where the user changed since"),
     ),
     request_body(content = UserPatch, content_type = "application/merge-patch+json"),
-    responses((status = 200, description = "The user as it is now", body = User, headers(("ETag" = String))), Refusals)
+    responses(
+        (status = 200, description = "The user as it is now", body = ChangedUser,
+            headers(("ETag" = String), ("Preference-Applied" = Option<String>))),
+        Refusals,
+    )
 )]
 pub(super) async fn change(
     State(state): State<Arc<ServiceState>>,
     caller: Caller,
     Path(id): Path<PersonId>,
     IfMatch(expected): IfMatch,
+    PreferMerge(merge): PreferMerge,
     Context(context): Context,
     MergePatch(members, _): MergePatch,
 ) -> Answered<impl IntoResponse> {
@@ -143,13 +152,19 @@ pub(super) async fn change(
     if !wrong.is_empty() {
         return Err(problem::invalid_body(wrong));
     }
-    let command = ChangeUser { id, expected, email: fields.email, username: fields.username, profile };
-    let user = match commands::change(&state, command, context).await {
-        Ok(user) => user,
+    let command = ChangeUser { id, expected, email: fields.email, username: fields.username, profile, merge };
+    let Changed { user, losers } = match commands::change(&state, command, context).await {
+        Ok(changed) => changed,
         Err(ChangeError::Unknown) => return Err(no_such(&caller)),
         Err(error) => return Err(error.into()),
     };
-    Ok(([(ETAG, etag(user.version))], Json(user)))
+    let version = etag(user.version);
+    let mut response = Json(ChangedUser { user, losers: merge.then_some(losers) }).into_response();
+    response.headers_mut().insert(ETAG, version);
+    if merge {
+        response.headers_mut().insert(PREFERENCE_APPLIED, MERGE);
+    }
+    Ok(response)
 }
 
 /// Erases a person, for ever: the row goes, and everything personal in events, orders and mails becomes unreadable. For

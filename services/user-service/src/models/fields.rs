@@ -189,6 +189,14 @@ impl Profile {
         if broken.is_empty() { Ok(Self(fields)) } else { Err(broken) }
     }
 
+    /// Whether this profile follows its rules: one that was put together from two of them may not.
+    ///
+    /// # Errors
+    /// Every rule that is broken, with its place.
+    pub fn checked(&self) -> Result<(), Vec<InvalidField>> {
+        Self::parse(self.0.clone()).map(|_| ())
+    }
+
     /// This profile with the changes of `patch`.
     ///
     /// # Errors

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use madrigal_core::{CallContext, CorrelationId, EventId, Host, Metadata, PersonId, Position, StreamVersion};
-use madrigal_sqlite::sql::{self, Connection, Result, Row, named_params};
+use madrigal_core::{CallContext, CorrelationId, EventId, Host, Metadata, PersonId, Position, Sealed, StreamVersion};
+use madrigal_sqlite::sql::{self, Connection, OptionalExtension, Result, Row, named_params};
 use serde::{Deserialize, Serialize};
 
-use crate::events::{ERASED, SCHEMA_VERSION, UserFact};
+use crate::events::{ERASED, PersonalFields, SCHEMA_VERSION, UserFact};
 use crate::models::{UserEvent, stored_time};
 use crate::repositories::users::{time, unreadable};
 
@@ -85,6 +85,61 @@ pub(crate) fn of_user(connection: &Connection, id: PersonId, after: Position, li
         )?
         .query_map((id.0, after, i64::try_from(limit).unwrap_or(i64::MAX)), event)?
         .collect()
+}
+
+/// The user's personal fields at that version; `None` where it is not known what they were: there was no such version, a
+/// foreign writer changed the row around it, or it lies more than [`LOOKED_BACK`] changes back.
+pub(crate) fn fields_at(
+    connection: &Connection,
+    id: PersonId,
+    version: StreamVersion,
+) -> Result<Option<Sealed<PersonalFields>>> {
+    let mut select = connection.prepare_cached(
+        "SELECT event_type, event_data, metadata ->> '$.version' FROM user_events
+         WHERE user_id = ?1 AND event_type IN ('UserRegistered', 'UserChanged', 'UserPasswordChanged')
+         ORDER BY sequence DESC LIMIT ?2",
+    )?;
+    let mut rows = select.query((id.0, LOOKED_BACK))?;
+    let mut wanted = i64::try_from(version.0).unwrap_or(i64::MAX);
+    while let Some(row) = rows.next()? {
+        let (event_type, at): (String, i64) = (row.get(0)?, row.get(2)?);
+        if at > wanted {
+            continue;
+        }
+        if at < wanted {
+            return Ok(None);
+        }
+        if event_type == "UserPasswordChanged" {
+            // The fields are those of the version before.
+            wanted -= 1;
+            continue;
+        }
+        let data: String = row.get(1)?;
+        let person: WithPerson = serde_json::from_str(&data).map_err(|error| unreadable(1, error))?;
+        return Ok(Some(person.person));
+    }
+    Ok(None)
+}
+
+/// Who last changed the user's fields, where that is known.
+pub(crate) fn last_writer(connection: &Connection, id: PersonId) -> Result<Option<Arc<str>>> {
+    let by: Option<Option<String>> = connection
+        .prepare_cached(
+            "SELECT metadata ->> '$.userId' FROM user_events
+             WHERE user_id = ?1 AND event_type IN ('UserRegistered', 'UserChanged') ORDER BY sequence DESC LIMIT 1",
+        )?
+        .query_row([id.0], |row| row.get(0))
+        .optional()?;
+    Ok(by.flatten().map(Into::into))
+}
+
+/// How many changes of a user a merge looks back.
+const LOOKED_BACK: u32 = 1_000;
+
+/// The data of an event that carries personal fields.
+#[derive(Deserialize)]
+struct WithPerson {
+    person: Sealed<PersonalFields>,
 }
 
 fn event(row: &Row<'_>) -> Result<UserEvent> {

@@ -6,6 +6,7 @@ mod calls;
 mod changing;
 mod erasing;
 mod logging_in;
+mod merging;
 mod passwords;
 mod reading;
 mod registering;

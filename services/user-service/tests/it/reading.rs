@@ -100,6 +100,8 @@ fn the_description_names_every_route() {
         "/v1/sessions",
         "/v1/users",
         "/v1/users/{id}",
+        "/v1/users/{id}/conflicts",
+        "/v1/users/{id}/conflicts/{conflictId}/choose",
         "/v1/users/{id}/events",
         "/v1/users/{id}/password",
         "/v1/users/{id}/profile",
