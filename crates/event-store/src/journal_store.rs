@@ -21,14 +21,24 @@ use crate::port::{
     AppendError, Appended, DynEventStore, EventStore, LogRead, ReadError, StoreTrouble, StreamAppend, StreamRead,
     StreamSlice, WaitError,
 };
+use crate::tail::Tail;
 
 /// How the store stores.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct EventStoreOptions {
     /// The journal's options.
     pub journal: JournalOptions,
     /// The index's options.
     pub index: IndexOptions,
+    /// How many of the newest events are kept in memory, 4 MiB of them at most, so that those who follow the log need not
+    /// decode them once more each; 4,096 by default, 0 for none.
+    pub newest_events: usize,
+}
+
+impl Default for EventStoreOptions {
+    fn default() -> Self {
+        Self { journal: JournalOptions::default(), index: IndexOptions::default(), newest_events: 4_096 }
+    }
 }
 
 /// Why a store could not be opened.
@@ -62,6 +72,7 @@ pub struct JournalEventStore {
     host: Host,
     recovery: Recovery,
     options: IndexOptions,
+    tail: Tail,
     // Before the journal: its threads hold it.
     upkeep: Upkeep<Order>,
     journal: Arc<Journal>,
@@ -114,6 +125,7 @@ impl JournalEventStore {
     /// [`StoreOpenError`].
     pub fn open(dir: &Path, log: LogName, options: EventStoreOptions, host: &Host) -> Result<Self, StoreOpenError> {
         let (disk, workers) = (Arc::clone(&options.journal.disk), options.journal.workers);
+        let tail = Tail::of(options.newest_events);
         let (journal, recovery) = Journal::open(dir, options.journal, host)?;
         let (mut runs, set) = Runs::open(&dir.join("index"), disk, journal.epoch(), journal.end().0)?;
         let index = catch_up(&journal, &mut runs, set, options.index)?;
@@ -122,7 +134,7 @@ impl JournalEventStore {
         let journal = Arc::new(journal);
         let order = Order { index, last_time };
         let upkeep = Upkeep::start(order, runs, options.index, &journal, workers).map_err(StoreOpenError::Threads)?;
-        Ok(Self { log, host: host.clone(), recovery, options: options.index, upkeep, journal })
+        Ok(Self { log, host: host.clone(), recovery, options: options.index, tail, upkeep, journal })
     }
 
     /// What was found when the store was opened.
@@ -194,6 +206,7 @@ impl JournalEventStore {
             }
             results.push(Appended { version, position, repeated: false });
         }
+        self.tail.add(accepted(appends, &results, now));
         let frozen = order.index.freeze_if_full(self.options.table_events);
         drop(order);
         if frozen {
@@ -315,6 +328,9 @@ impl JournalEventStore {
     }
 
     fn events_at(&self, positions: &[Position]) -> Result<Vec<RecordedEvent>, Fault> {
+        if let Some(events) = self.tail.at(positions) {
+            return Ok(events);
+        }
         let records = self.journal.read_at(positions).map_err(broken)?;
         records.iter().map(|record| envelope::decode(record).map_err(broken)).collect()
     }
@@ -373,6 +389,20 @@ struct Known {
     event: usize,
     event_id: EventId,
     position: Position,
+}
+
+/// The events of appends that were accepted at `time` with these results, as they are read.
+fn accepted<'a>(
+    appends: &'a [StreamAppend],
+    results: &'a [Appended],
+    time: Timestamp,
+) -> impl Iterator<Item = RecordedEvent> + 'a {
+    appends.iter().zip(results).flat_map(move |(append, last)| {
+        (0..append.events.len() as u64).rev().zip(&append.events).map(move |(after, event)| {
+            let (version, position) = (StreamVersion(last.version.0 - after), Position(last.position.0 - after));
+            envelope::recorded(&append.stream, event.clone(), version, position, time)
+        })
+    })
 }
 
 fn heads(index: &Index, appends: &[StreamAppend]) -> Vec<Option<StreamVersion>> {
@@ -494,7 +524,12 @@ impl EventStore for JournalEventStore {
         if after > end {
             return Err(ReadError::BeyondEnd { reader: after, end });
         }
-        let records = self.journal.read(after, limit.clamp(1, limits::MAX_READ), READ_BYTES).map_err(broken)?;
+        let limit = limit.clamp(1, limits::MAX_READ);
+        if let Some(events) = self.tail.after(after, end, limit) {
+            let scanned_through = events.last().map_or(after, |event| event.position);
+            return Ok(LogRead { events, scanned_through, end });
+        }
+        let records = self.journal.read(after, limit, READ_BYTES).map_err(broken)?;
         let events: Result<Vec<_>, _> = records.iter().map(envelope::decode).collect();
         let events = events.map_err(broken)?;
         let scanned_through = events.last().map_or(after, |event| event.position);

@@ -5,7 +5,7 @@
 //! possible). Modules in reading order:
 //!
 //! * [`port`], [`limits`]: what a store promises, and how much a call may bring;
-//! * [`journal_store`]: the journal's; inside: `envelope` (an event's bytes), `index` (streams and event ids);
+//! * [`journal_store`]: the journal's; inside: `envelope` (an event's bytes), `index` (streams and event ids), `tail` (the newest events);
 //! * [`memory`]: the reference;
 //! * [`aggregate`]: decisions over a stream; [`conflict`]: deciding again; [`upcaster`]: old events; [`snapshot`]: cached states, and their port;
 //! * [`subscription`]: following the log from a checkpoint.
@@ -20,6 +20,7 @@ pub mod memory;
 pub mod port;
 pub mod snapshot;
 pub mod subscription;
+mod tail;
 pub mod upcaster;
 
 pub use aggregate::{Aggregate, Aggregates, EventData, ExecuteError, Executed, Loaded};

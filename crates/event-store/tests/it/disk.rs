@@ -23,7 +23,7 @@ fn options(disk: &MemoryDisk) -> EventStoreOptions {
         workers: Workers::Tasks,
         ..JournalOptions::default()
     };
-    EventStoreOptions { journal, index: IndexOptions { table_events: 8 } }
+    EventStoreOptions { journal, index: IndexOptions { table_events: 8 }, ..EventStoreOptions::default() }
 }
 
 fn open(disk: &MemoryDisk) -> JournalEventStore {

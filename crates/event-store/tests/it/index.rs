@@ -9,7 +9,8 @@ use madrigal_core::{
 use madrigal_event_store::{Appended, EventStore, EventStoreOptions, IndexOptions, JournalEventStore, StreamRead};
 
 fn open(dir: &Path) -> JournalEventStore {
-    let options = EventStoreOptions { index: IndexOptions { table_events: 40 }, ..EventStoreOptions::default() };
+    let index = IndexOptions { table_events: 40 };
+    let options = EventStoreOptions { index, newest_events: 0, ..EventStoreOptions::default() };
     JournalEventStore::open(dir, LogName::parse("test").unwrap(), options, &Host::system()).unwrap()
 }
 
@@ -127,4 +128,18 @@ async fn a_damaged_or_foreign_index_is_built_again_when_the_store_is_opened() {
     std::fs::remove_file(dir.path().join("epoch")).unwrap();
     let store = open(dir.path());
     assert_eq!(streams(&store).await, from_log(&store).await, "another epoch");
+}
+
+#[tokio::test]
+async fn what_is_kept_in_memory_is_what_the_files_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = LogName::parse("test").unwrap();
+    let store = JournalEventStore::open(dir.path(), log, EventStoreOptions::default(), &Host::system()).unwrap();
+    fill(&store, 0..200).await;
+    let batch: Vec<_> = (200..230).map(|n| event(&n.to_string())).collect();
+    store.append(stream(0), ExpectedVersion::Any, batch).await.unwrap();
+    let (kept, in_order) = (streams(&store).await, from_log(&store).await);
+    assert_eq!(kept, in_order);
+    drop(store);
+    assert_eq!(streams(&open(dir.path())).await, kept);
 }

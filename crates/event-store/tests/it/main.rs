@@ -41,7 +41,7 @@ mod memory_suite {
     madrigal_conformance::event_store_suite!(make);
 }
 
-/// Tables of a few events, so that every case runs through runs and merges too.
+/// Tables of a few events and no event kept in memory, so that every case runs through files, runs and merges too.
 mod small_tables_suite {
     use std::sync::Arc;
 
@@ -51,7 +51,11 @@ mod small_tables_suite {
     fn make() -> (DynEventStore, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
         let log = LogName::parse("test").unwrap();
-        let options = EventStoreOptions { index: IndexOptions { table_events: 3 }, ..EventStoreOptions::default() };
+        let options = EventStoreOptions {
+            index: IndexOptions { table_events: 3 },
+            newest_events: 0,
+            ..EventStoreOptions::default()
+        };
         let store = JournalEventStore::open(dir.path(), log, options, &Host::system()).unwrap();
         (Arc::new(store), dir)
     }
