@@ -23,6 +23,10 @@ use crate::port::{
 };
 use crate::tail::Tail;
 
+mod look;
+
+use look::{Known, LookError, Older, heads, nothing_older, young_ids};
+
 /// How the store stores.
 #[derive(Debug, Clone)]
 pub struct EventStoreOptions {
@@ -372,25 +376,6 @@ enum Accepted {
     Behind,
 }
 
-/// What the runs know of a call.
-#[derive(Debug, Default)]
-struct Older {
-    covered: u64,
-    heads: Vec<Option<StreamVersion>>,
-    known: Vec<Known>,
-}
-
-/// An event id that is in its stream already.
-#[derive(Debug, Clone, Copy)]
-struct Known {
-    /// Which of the call's appends has it.
-    append: usize,
-    /// Which of the append's events.
-    event: usize,
-    event_id: EventId,
-    position: Position,
-}
-
 /// The events of appends that were accepted at `time` with these results, as they are read.
 fn accepted<'a>(
     appends: &'a [StreamAppend],
@@ -403,59 +388,6 @@ fn accepted<'a>(
             envelope::recorded(&append.stream, event.clone(), version, position, time)
         })
     })
-}
-
-fn heads(index: &Index, appends: &[StreamAppend]) -> Vec<Option<StreamVersion>> {
-    appends.iter().map(|append| index.head(&append.stream)).collect()
-}
-
-/// Whether memory alone can tell that no run knows anything about a call that the tables do not.
-fn nothing_older(index: &Index, appends: &[StreamAppend]) -> bool {
-    appends.iter().all(|append| {
-        let stream = append.stream.as_str();
-        if index.head(&append.stream).is_none() {
-            return !index.runs.may_have_stream(stream_key(stream));
-        }
-        let has_id = |event: &madrigal_core::NewEvent| index.runs.may_have_id(id_key(stream, event.event_id));
-        index.has_all_of(&append.stream) || !append.events.iter().any(has_id)
-    })
-}
-
-/// The event ids of a call that the tables know.
-fn young_ids(index: &Index, appends: &[StreamAppend]) -> Vec<Known> {
-    let mut known = Vec::new();
-    for (at, append) in appends.iter().enumerate() {
-        if index.head(&append.stream).is_none() {
-            continue;
-        }
-        for (number, event) in append.events.iter().enumerate() {
-            if let Some(position) = index.find(&append.stream, event.event_id) {
-                known.push(Known { append: at, event: number, event_id: event.event_id, position });
-            }
-        }
-    }
-    known
-}
-
-/// What may go wrong while looking into runs.
-enum LookError {
-    Index(IndexError),
-    Fault(Fault),
-}
-
-impl From<IndexError> for LookError {
-    fn from(error: IndexError) -> Self {
-        Self::Index(error)
-    }
-}
-
-impl LookError {
-    fn fault(self) -> Fault {
-        match self {
-            Self::Index(error) => broken(error),
-            Self::Fault(fault) => fault,
-        }
-    }
 }
 
 fn broken(error: impl std::error::Error + Send + Sync + 'static) -> Fault {
