@@ -26,7 +26,6 @@ use madrigal_cdc::{
 use madrigal_core::{Fault, Host, LogEpoch, LogName, Position, tasks};
 use madrigal_projection::Checkpoint;
 use madrigal_projection::consumer::{PollFrom, Start};
-use tokio::sync::Notify;
 
 pub use self::status::{ChangesStatus, ConsumerStatus};
 use crate::database::Database;
@@ -37,8 +36,7 @@ use crate::sql;
 const STEPS: &[Migration] =
     &[Migration { version: 1, name: "captured changes", sql: include_str!("changes/0001_changes.sql") }];
 
-/// How often a waiting reader looks for the changes of other processes; the service's own are told by
-/// [`SqliteChanges::nudge`].
+/// How often a waiting reader looks for the changes of other processes; those of its own wake it.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// The longest wait of one read.
@@ -90,7 +88,6 @@ struct Inner {
     options: CaptureOptions,
     tables: Vec<tables::Table>,
     epoch: LogEpoch,
-    written: Notify,
 }
 
 impl SqliteChanges {
@@ -118,7 +115,7 @@ impl SqliteChanges {
         });
         let (epoch, tables) = opened.await?.map_err(|why| fault::permanent("open-changes", why))?;
         let options = CaptureOptions { cap: options.cap.max(1), ..options };
-        Ok(Self { inner: Arc::new(Inner { database, options, tables, epoch, written: Notify::new() }) })
+        Ok(Self { inner: Arc::new(Inner { database, options, tables, epoch }) })
     }
 
     /// The log's epoch.
@@ -137,9 +134,17 @@ impl SqliteChanges {
         self.inner.database.read("changes-end", log::end).await
     }
 
-    /// Wakes readers that wait, after a write of this process: they would notice by themselves within 250 ms.
-    pub fn nudge(&self) {
-        self.inner.written.notify_waiters();
+    /// Takes everything but key and version of a deleted row out of the log, in the transaction that deletes it: of its
+    /// changes only the last delete stays, without what the row was. For erasures; the row MUST be gone already. A table
+    /// that is not captured has nothing to forget.
+    ///
+    /// # Errors
+    /// An SQL error if the engine broke.
+    pub fn forget_row(&self, tx: &sql::Transaction<'_>, table: &str, key: &Key) -> sql::Result<()> {
+        match self.inner.tables.iter().find(|known| known.described.table == table) {
+            Some(table) => log::forget_row(tx, &table.described, key),
+            None => Ok(()),
+        }
     }
 
     /// How much is kept, and for whom.
@@ -213,9 +218,9 @@ impl ChangeSource for SqliteChanges {
         let limit = limit.clamp(1, MAX_LIMIT);
         let mut after = self.after(from)?;
         loop {
-            let written = self.inner.written.notified();
+            let written = self.inner.database.committed().notified();
             tokio::pin!(written);
-            // From here on a nudge is kept, so that a write between the read and the wait is not slept over.
+            // From here on a commit is noticed, so that a write between the read and the wait is not slept over.
             written.as_mut().enable();
             let inner = Arc::clone(&self.inner);
             let read = move |connection: &sql::Connection| log::read(connection, &inner, after, limit);
@@ -293,16 +298,6 @@ impl Retelling for SqliteChanges {
                 }
             }
         }
-        self.nudge();
         Ok(self.end().await?)
     }
-}
-
-/// Takes everything but key and version of a deleted row out of the log, in the transaction that deletes it: of its
-/// changes only the last delete stays, without what the row was. For erasures; the row MUST be gone already.
-///
-/// # Errors
-/// An SQL error if the engine broke.
-pub fn forget_row(tx: &sql::Transaction<'_>, table: &CapturedTable, key: &Key) -> sql::Result<()> {
-    log::forget_row(tx, table, key)
 }

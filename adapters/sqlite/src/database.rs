@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use madrigal_core::{Fault, tasks};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::fault::{self, COMMIT, ENGINE};
 use crate::migrations::{self, Migration};
@@ -64,6 +64,8 @@ struct Inner {
     /// Idle readers; a permit of `reading` is the right to one.
     readers: Mutex<Vec<Connection>>,
     reading: Arc<Semaphore>,
+    /// Told of every commit of this process.
+    committed: Arc<Notify>,
 }
 
 impl Database {
@@ -82,7 +84,8 @@ impl Database {
             off_thread("open", move || open_writer(&opened, options).map_err(|error| fault::of_open(&opened, error)));
         let writer = Arc::new(tokio::sync::Mutex::new(writer.await?));
         let reading = Arc::new(Semaphore::new(options.readers));
-        Ok(Self { inner: Arc::new(Inner { path, options, writer, readers: Mutex::default(), reading }) })
+        let committed = Arc::new(Notify::new());
+        Ok(Self { inner: Arc::new(Inner { path, options, writer, readers: Mutex::default(), reading, committed }) })
     }
 
     /// Where the file is.
@@ -161,17 +164,26 @@ impl Database {
         W: FnOnce(&sql::Transaction<'_>) -> sql::Result<Result<T, R>> + Send + 'static,
     {
         let mut writer = Arc::clone(&self.inner.writer).lock_owned().await;
+        let committed = Arc::clone(&self.inner.committed);
         off_thread(operation, move || {
             let broken = |error| fault::of(operation, error);
             let tx = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(broken)?;
             let decided = work(&tx).map_err(broken)?;
             match decided {
-                Ok(_) => tx.commit().map_err(|error| fault::of(COMMIT, error))?,
+                Ok(_) => {
+                    tx.commit().map_err(|error| fault::of(COMMIT, error))?;
+                    committed.notify_waiters();
+                }
                 Err(_) => tx.rollback().map_err(broken)?,
             }
             Ok(decided)
         })
         .await
+    }
+
+    /// Told of every commit of this process; other processes' are not.
+    pub(crate) fn committed(&self) -> &Notify {
+        &self.inner.committed
     }
 
     /// Everything as it is now, for reads that take their time; on a connection of its own, apart from the readers. While it

@@ -9,7 +9,8 @@
 //! * [`service`]: opening it, and what it offers to the process around it; [`config`]: what can be set;
 //! * [`models`], [`events`]: users, their fields, what happens to them;
 //! * `commands`, `queries`: what is done and what is asked; [`projections`]: the read model `user_profiles`;
-//! * `repositories`, `migrations`: SQL; `keys`, [`passwords`]: secrets;
+//! * `repositories`, `migrations`: SQL; `capture`: what others hear of the tables;
+//! * `keys`, [`passwords`]: secrets;
 //! * `http`: the public routes.
 
 pub mod config;
@@ -19,6 +20,7 @@ pub mod passwords;
 pub mod projections;
 pub mod service;
 
+mod capture;
 mod commands;
 mod http;
 mod keys;

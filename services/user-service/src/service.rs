@@ -8,6 +8,7 @@ use madrigal_contracts::user::{FindBuyer, GetBuyer, GetPersonKey};
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Fault, Host, PersonId};
 use madrigal_http::{Calls, TokenSigner};
+use madrigal_sqlite::SqliteChanges;
 use madrigal_telemetry::Check;
 
 use crate::config::UserConfig;
@@ -16,7 +17,7 @@ use crate::passwords::Passwords;
 use crate::queries::{BuyerCache, BuyerNamed, BuyerOf, KeyOf};
 use crate::repositories::users;
 use crate::state::{PersonIds, ServiceState, ended};
-use crate::{commands, http, migrations};
+use crate::{capture, commands, http, migrations};
 
 /// User-service, opened; cheap to clone.
 #[derive(Clone)]
@@ -33,11 +34,13 @@ impl UserService {
     pub async fn open(config: UserConfig, signer: Arc<TokenSigner>, host: Host) -> Result<Self, Fault> {
         let UserConfig { dir, master_key, passwords, session_lifetime } = config;
         let users = migrations::open_users(&dir).await?;
+        let changes = capture::open(&users, &host).await?;
         let keys = KeyStore::open(&dir.join("keys"), master_key, host.clone()).await?;
         let merge_rules = commands::merge_rules().map_err(|error| Fault::permanent("user-service", "open", error))?;
         let highest = users.read("highest-id", users::highest_id).await?.max(keys.highest_person().await?);
         let state = Arc::new(ServiceState {
             users,
+            changes,
             keys,
             passwords: Passwords::new(passwords, host.clone()).await?,
             buyers: BuyerCache::new(),
@@ -70,9 +73,14 @@ impl UserService {
         http::openapi()
     }
 
-    /// What others may subscribe to: nothing yet. Changes of users are captured from the database.
+    /// What others may subscribe to: the changes of `users` and of `user_events`, in Debezium's envelope.
     pub fn topics(&self) -> Vec<DynTopicSource> {
-        Vec::new()
+        capture::topics(&self.state.changes)
+    }
+
+    /// The changes that the topics tell, and how many are kept.
+    pub fn changes(&self) -> &SqliteChanges {
+        &self.state.changes
     }
 
     /// How the two databases are.
@@ -108,9 +116,9 @@ impl UserService {
         destroying.await.map_err(ended)?
     }
 
-    /// Runs until it is stopped. There is no work in the background yet; requests under way are the server's to drain.
+    /// Runs until it is stopped: prunes old changes. Requests under way are the server's to drain.
     pub async fn run(&self, stop: StopSignal) {
-        stop.cancelled().await;
+        capture::keep_pruned(&self.state.changes, &stop).await;
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use madrigal_conflict::Rules;
 use madrigal_core::{Fault, Host, PersonId};
 use madrigal_http::TokenSigner;
-use madrigal_sqlite::Database;
+use madrigal_sqlite::{Database, SqliteChanges};
 
 use crate::keys::KeyStore;
 use crate::passwords::Passwords;
@@ -17,6 +17,8 @@ use crate::queries::BuyerCache;
 pub(crate) struct ServiceState {
     /// `users.sqlite`.
     pub(crate) users: Database,
+    /// What changes in it.
+    pub(crate) changes: SqliteChanges,
     /// The keys of persons.
     pub(crate) keys: KeyStore,
     /// Hashes passwords.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use madrigal_core::{CallContext, Fault, PersonId, StreamVersion, tasks};
 
+use crate::capture;
 use crate::events::{UserErased, UserFact};
 use crate::repositories::{events, users};
 use crate::state::{ServiceState, ended};
@@ -19,8 +20,8 @@ pub(crate) enum EraseError {
     Fault(#[from] Fault),
 }
 
-/// Erases a person: the row goes and the erasure is written in one transaction, then the person's key is destroyed, and
-/// with it everything personal in events, views and mails of every service.
+/// Erases a person: the row goes, from the captured changes too, and the erasure is written in one transaction; then the
+/// person's key is destroyed, and with it everything personal in events, views and mails of every service.
 ///
 /// A crash in between is made good when the service opens again ([`finish`]); so is a fault, by repeating. Durable when
 /// this returns, in the files too: deleted rows are overwritten, and the write-ahead logs are emptied. Name and address
@@ -46,6 +47,8 @@ pub(crate) async fn finish(state: &ServiceState) -> Result<(), Fault> {
     for person in state.users.read("list-erased", events::erased).await? {
         if state.keys.has(person).await? {
             tracing::warn!(person = person.0, "an erasure was cut short and is finished now");
+            let changes = state.changes.clone();
+            state.users.write("forget-changes", move |tx| capture::forget(tx, &changes, person)).await?;
             destroy(state, person).await?;
         }
     }
@@ -58,7 +61,7 @@ async fn to_the_end(
     expected: StreamVersion,
     context: CallContext,
 ) -> Result<(), EraseError> {
-    let host = state.host.clone();
+    let (host, changes) = (state.host.clone(), state.changes.clone());
     let erased = state
         .users
         .decide("erase", move |transaction| {
@@ -69,6 +72,7 @@ async fn to_the_end(
                 return Ok(Err((EraseError::WrongVersion(user.version), false)));
             }
             users::delete(transaction, id)?;
+            capture::forget(transaction, &changes, id)?;
             let fact = UserFact::Erased(UserErased {});
             events::insert(transaction, &host, (id, StreamVersion(user.version.0 + 1)), &fact, &context)?;
             Ok(Ok(()))

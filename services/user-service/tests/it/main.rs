@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod calls;
+mod capturing;
 mod changing;
 mod erasing;
 mod logging_in;

@@ -52,7 +52,8 @@ async fn events_and_keys_hold_no_name_and_no_address_readable() {
     let mut sealed = 0;
     for file in ["users.sqlite", "keys/keys.sqlite"] {
         every_cell(&shop.dir().join(file), |table, column, bytes| {
-            if matches!(table, "users" | "user_profiles") {
+            // Captured changes of `users` wait in the clear in the file that is their home, and are erased with the row.
+            if matches!(table, "users" | "user_profiles" | "changes") {
                 return;
             }
             for text in personal {

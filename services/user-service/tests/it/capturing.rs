@@ -1,0 +1,150 @@
+use std::time::Duration;
+
+use madrigal_bus::{DynTopicSource, Message, PollFrom, Start};
+use madrigal_cdc::{Change, Op, RowVersions, change_of};
+use madrigal_core::RowVersion;
+use madrigal_projection::Checkpoint;
+use serde_json::json;
+
+use crate::shop::{PASSWORD, Shop};
+
+fn topic(shop: &Shop, name: &str) -> DynTopicSource {
+    shop.service.topics().into_iter().find(|topic| topic.topic() == name).unwrap()
+}
+
+async fn messages(shop: &Shop, name: &str) -> Vec<Message> {
+    topic(shop, name).poll(PollFrom::Start(Start::Earliest), 1_000, Duration::ZERO).await.unwrap().items
+}
+
+async fn changes(shop: &Shop, name: &str) -> Vec<Change> {
+    messages(shop, name).await.iter().map(|message| change_of(message).unwrap()).collect()
+}
+
+fn text(message: &Message) -> String {
+    message.to_json().unwrap().get().to_owned()
+}
+
+fn plain_sql(shop: &Shop, sql: &str) {
+    let other = rusqlite::Connection::open(shop.dir().join("users.sqlite")).unwrap();
+    other.busy_timeout(Duration::from_secs(10)).unwrap();
+    other.execute_batch(sql).unwrap();
+}
+
+/// Registers, changes, changes the password, logs in.
+async fn busy(shop: &Shop) -> i64 {
+    let id = shop.register("quinta").await;
+    let path = format!("/v1/users/{id}");
+    let patch = json!({"profile": {"lastName": "Bianchi-Sforza"}});
+    assert_eq!(shop.patch(&path, &shop.customer(id), 1, &patch).await.status, 200);
+    let passwords = json!({"current": PASSWORD, "new": "another long horse"});
+    let changed = shop.post_as(&format!("{path}/password"), &shop.customer(id), &passwords).await;
+    assert!(changed.status < 300, "{}", changed.body);
+    let log_in = json!({"login": "quinta", "password": "another long horse"});
+    assert_eq!(shop.post("/v1/sessions", &log_in).await.status, 201);
+    id
+}
+
+#[tokio::test]
+async fn every_change_of_a_user_is_told_with_the_stores_version() {
+    let shop = Shop::open().await;
+    let id = busy(&shop).await;
+    plain_sql(&shop, &format!("UPDATE users SET email = 'sesta@example.net' WHERE id = {id}"));
+    let told = changes(&shop, "users").await;
+    let versions = RowVersions::column("version");
+    let outline: Vec<_> =
+        told.iter().map(|change| (change.op, versions.of(change).unwrap(), change.key().unwrap().as_str())).collect();
+    let count = |n| RowVersion::new(1, n).unwrap();
+    let key = format!("{{\"id\":{id}}}");
+    let expected = [(Op::Create, 1), (Op::Update, 2), (Op::Update, 3), (Op::Update, 4)];
+    assert_eq!(outline, expected.map(|(op, version)| (op, count(version), key.as_str())));
+    let last = told.last().unwrap();
+    let email =
+        |row: &Option<madrigal_cdc::Row>| row.as_ref().unwrap().get("email").unwrap().as_str().unwrap().to_owned();
+    assert_eq!((email(&last.before), email(&last.after)), ("quinta@example.org".into(), "sesta@example.net".into()));
+    assert_eq!((last.source.table.as_str(), last.source.connector.as_str()), ("users", "sqlite"));
+}
+
+#[tokio::test]
+async fn what_happens_to_users_is_told_as_rows_of_their_events() {
+    let shop = Shop::open().await;
+    let id = busy(&shop).await;
+    let told = changes(&shop, "user_events").await;
+    let column = |change: &Change, name: &str| change.after.as_ref().unwrap().get(name).unwrap().to_json();
+    let types: Vec<_> = told.iter().map(|change| column(change, "event_type")).collect();
+    assert_eq!(types, ["UserRegistered", "UserChanged", "UserPasswordChanged", "UserLoggedIn"].map(|text| json!(text)));
+    assert!(told.iter().all(|change| change.op == Op::Create && column(change, "user_id") == json!(id)));
+    for change in &told {
+        assert_eq!(RowVersions::immutable().of(change).unwrap(), RowVersion::new(1, 1).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn the_hash_of_a_password_is_in_no_message_and_events_tell_nothing_personal() {
+    let shop = Shop::open().await;
+    let id = busy(&shop).await;
+    plain_sql(&shop, &format!("UPDATE users SET password_hash = '$argon2id$other' WHERE id = {id}"));
+    plain_sql(&shop, "INSERT INTO users (email, username, password_hash) VALUES ('x@y.z', 'xyz', '$argon2id$third')");
+    plain_sql(&shop, "DELETE FROM users WHERE username = 'xyz'");
+    let users = messages(&shop, "users").await;
+    assert_eq!(users.len(), 6);
+    let events = messages(&shop, "user_events").await;
+    for message in users.iter().chain(&events) {
+        let text = text(message);
+        assert!(!text.contains("$argon2") && !text.contains("password_hash") && !text.contains(PASSWORD), "{text}");
+    }
+    for message in &events {
+        let text = text(message);
+        assert!(
+            ["quinta", "Quintilla", "Sforza", "example.org"].iter().all(|personal| !text.contains(personal)),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn of_an_erased_person_the_topic_tells_that_there_was_somebody_and_no_more() {
+    let shop = Shop::open().await;
+    let (id, other) = (busy(&shop).await, shop.register("orlando").await);
+    let headers = [("authorization", &*format!("Bearer {}", shop.operator())), ("if-match", "\"3\"")];
+    let path = format!("/v1/users/{id}");
+    let erased = shop.send(axum::http::Method::DELETE, &path, &headers, Vec::new()).await;
+    assert_eq!(erased.status, 204, "{}", erased.body);
+    let told = changes(&shop, "users").await;
+    let outline: Vec<_> =
+        told.iter().map(|change| (change.op, change.key().unwrap().only().unwrap().as_i64())).collect();
+    assert_eq!(outline, [(Op::Create, Some(other)), (Op::Delete, Some(id))]);
+    let gone = told.last().unwrap();
+    assert_eq!(serde_json::to_value(&gone.before).unwrap(), json!({"id": id, "version": 3}));
+    assert_eq!(RowVersions::column("version").of(gone).unwrap(), RowVersion::new(1, 4).unwrap());
+}
+
+#[tokio::test]
+async fn topics_go_on_where_they_were_after_a_restart() {
+    let shop = Shop::open().await;
+    let id = busy(&shop).await;
+    let before = topic(&shop, "users").poll(PollFrom::Start(Start::Earliest), 1_000, Duration::ZERO).await.unwrap();
+    let shop = shop.restart().await;
+    plain_sql(&shop, &format!("UPDATE users SET profile = '{{}}' WHERE id = {id}"));
+    let at = Checkpoint { epoch: before.epoch, position: before.scanned_through };
+    let after = topic(&shop, "users").poll(PollFrom::After(at), 1_000, Duration::ZERO).await.unwrap();
+    let versions: Vec<_> = after.items.iter().map(|message| message.version.unwrap().0).collect();
+    assert_eq!(versions, [4], "and nothing is told again");
+}
+
+#[tokio::test]
+async fn a_group_that_begins_late_hears_of_everybody() {
+    let shop = Shop::open().await;
+    let id = busy(&shop).await;
+    let changes = shop.service.changes();
+    let end = Checkpoint { epoch: changes.epoch(), position: changes.end().await.unwrap() };
+    madrigal_cdc::ChangeSource::acknowledge(changes, "a-test", end).await.unwrap();
+    assert!(changes.prune().await.unwrap() > 0);
+    let topic = topic(&shop, "users");
+    let first = topic.poll(PollFrom::Start(Start::Earliest), 1_000, Duration::ZERO).await.unwrap();
+    let at = Checkpoint { epoch: first.epoch, position: first.scanned_through };
+    let next = topic.poll(PollFrom::After(at), 1_000, Duration::ZERO).await.unwrap();
+    let told: Vec<_> = first.items.iter().chain(&next.items).map(|message| change_of(message).unwrap()).collect();
+    let outline: Vec<_> =
+        told.iter().map(|change| (change.op, change.key().unwrap().only().unwrap().as_i64())).collect();
+    assert_eq!(outline, [(Op::Read, Some(id))]);
+}
