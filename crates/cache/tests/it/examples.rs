@@ -1,0 +1,9 @@
+//! The example program.
+
+#[path = "../../examples/prices.rs"]
+mod prices;
+
+#[test]
+fn the_example_runs() {
+    prices::main().unwrap();
+}
