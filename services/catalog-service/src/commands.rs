@@ -5,12 +5,14 @@
 //! * `memory`: what the desk remembers of the log between groups;
 //! * `decide`: one command against that state;
 //! * [`desk`]: the queue, the task, the group's append;
-//! * [`rate`]: ratings, beside the desk; [`answers`]: other services' calls; [`expiry`]: what nobody needs any more.
+//! * [`edit`]: edits that were made elsewhere, merged; [`rate`]: ratings, beside the desk;
+//! * [`answers`]: other services' calls; [`expiry`]: what nobody needs any more.
 
 pub mod answers;
 pub mod command;
 mod decide;
 pub mod desk;
+pub mod edit;
 pub mod expiry;
 mod memory;
 pub mod rate;
@@ -19,6 +21,7 @@ mod working;
 pub use answers::CatalogAnswers;
 pub use command::{Command, Effect, ProductChange, ProductSaved, Reply};
 pub use desk::{DeskOptions, ProductListener, StockDesk};
+pub use edit::{EditError, EditMerger, MergedEdit, ProductEdit, ProductVersions};
 pub use expiry::Expiry;
 pub use rate::RatingDesk;
 pub use working::{Fulfilled, Shelf, Slip};

@@ -1,5 +1,6 @@
 //! The public routes: products, their stock, their ratings, search, completion, import.
 
+mod edits;
 mod import;
 mod problems;
 mod products;
@@ -21,7 +22,7 @@ use madrigal_http::problem::{self, Answered};
 use madrigal_http::{Caller, position_header};
 use utoipa::OpenApi;
 
-use crate::commands::{Command, RatingDesk, Reply, StockDesk};
+use crate::commands::{Command, EditMerger, RatingDesk, Reply, StockDesk};
 use crate::domain::RequestKey;
 use crate::queries::ProductQueries;
 
@@ -30,6 +31,7 @@ pub(crate) struct Api {
     pub(crate) desk: StockDesk,
     pub(crate) queries: ProductQueries,
     pub(crate) ratings: RatingDesk,
+    pub(crate) edits: EditMerger,
     pub(crate) host: Host,
 }
 
@@ -43,6 +45,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/v1/products/suggest", get(suggest::suggest_products))
         .route("/v1/products/synonyms/reload", post(suggest::reload_synonyms))
         .route("/v1/products/import", post(import::import_products))
+        .route("/v1/products/edits", post(edits::edit_products))
         .route(
             "/v1/products/{productId}",
             get(products::get_product).patch(products::change_product).delete(products::withdraw_product),
@@ -64,6 +67,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         suggest::suggest_products,
         suggest::reload_synonyms,
         import::import_products,
+        edits::edit_products,
         stock::get_stock,
         stock::change_stock,
         ratings::rate_product,

@@ -17,7 +17,7 @@ use madrigal_sqlite::{Database, DatabaseOptions, SqliteSnapshots, SqliteViews};
 use madrigal_telemetry::Check;
 use utoipa::OpenApi;
 
-use crate::commands::{CatalogAnswers, Expiry, RatingDesk, StockDesk};
+use crate::commands::{CatalogAnswers, EditMerger, Expiry, RatingDesk, StockDesk};
 use crate::config::CatalogConfig;
 use crate::http::{Api, CatalogApi};
 use crate::indexers::{ProductIndex, ProductSearchProjection};
@@ -70,6 +70,7 @@ impl CatalogService {
 
         let loader = Loader::new(Arc::clone(&store), Some(Arc::clone(&snapshots)));
         let quotes = Quotes::new(loader.clone());
+        let edits = EditMerger::new(loader.clone())?;
         let desk = StockDesk::start(Arc::clone(&store), loader, Arc::new(quotes.clone()), host.clone(), config.desk);
 
         let runner_options = || RunnerOptions::for_service(SERVICE);
@@ -88,7 +89,7 @@ impl CatalogService {
         let ratings = RatingDesk::new(Arc::clone(&store), quotes.clone(), neighbours.clone());
         let expiry = Expiry::new(open.reader(), desk.clone(), neighbours, host.clone(), config);
         let queries = ProductQueries::new(Arc::clone(&store), products.reader(), index.clone(), synonyms.clone());
-        let api = Arc::new(Api { desk: desk.clone(), queries, ratings, host });
+        let api = Arc::new(Api { desk: desk.clone(), queries, ratings, edits, host });
 
         let answers = Arc::new(CatalogAnswers::new(desk.clone(), quotes, Arc::clone(&store)));
         let calls = Calls::new(SERVICE)

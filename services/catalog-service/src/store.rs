@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
+use madrigal_conflict::Origin;
 use madrigal_core::{Fault, JsonBytes, StreamName, StreamVersion};
 use madrigal_event_store::{DynEventStore, Snapshot, SnapshotStore, StreamRead};
 
-use crate::commands::{Fulfilled, Shelf, Slip};
+use crate::commands::{Fulfilled, ProductVersions, Shelf, Slip};
 use crate::domain::{
     BooksBroken, Product, ProductEvent, ProductId, Request, RequestKey, Reservation, ReservationEvent, SagaKey, Stock,
     StockEvent,
@@ -43,6 +44,31 @@ impl Loader {
             })
             .await?;
         Ok((product, version))
+    }
+
+    /// A product as it was at `base`, and as it is; `None` where there never was one.
+    ///
+    /// # Errors
+    /// As [`Loader::product`].
+    pub async fn product_versions(
+        &self,
+        id: &ProductId,
+        base: StreamVersion,
+    ) -> Result<Option<ProductVersions>, Fault> {
+        let (mut product, mut of_base, mut origin) = (None, None, None);
+        let version = self
+            .fold(&id.product_stream(), StreamVersion::NONE, |event| {
+                product = Product::evolve(product.take(), &ProductEvent::read(event)?);
+                if event.version() == base {
+                    of_base.clone_from(&product);
+                }
+                let (version, metadata) = (Some(event.version()), &event.metadata);
+                origin = Some(Origin { version, at: metadata.timestamp, by: metadata.user_id.clone() });
+                Ok(())
+            })
+            .await?;
+        let (Some(current), Some(origin)) = (product, origin) else { return Ok(None) };
+        Ok(Some(ProductVersions { base: of_base, current, version, origin }))
     }
 
     /// A product and its stock.

@@ -45,6 +45,7 @@ pub const TABLE: &[Declared] = &[
     to(CATALOG, "/v1/products"),
     to(CATALOG, "/v1/products/{*rest}"),
     stream_to(CATALOG, "/v1/products/import"),
+    stream_to(CATALOG, "/v1/products/edits"),
     to(GATEWAY, "/v1/projections"),
     to(GATEWAY, "/v1/projections/{*rest}"),
     to(PAYMENT, "/v1/payments"),

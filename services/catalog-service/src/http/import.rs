@@ -18,7 +18,7 @@ use crate::commands::{Command, Effect, ProductChange, Reply};
 use crate::domain::ProductId;
 
 /// The longest line, in bytes.
-const MAX_LINE_BYTES: usize = 256 * 1024;
+pub(super) const MAX_LINE_BYTES: usize = 256 * 1024;
 /// Lines that are under way at the same time: the desk makes them durable together.
 const LINES_AT_ONCE: usize = 256;
 /// How often a line is put to the desk again where the desk was too busy.
@@ -105,7 +105,7 @@ async fn import_line(api: &Api, context: CallContext, line: Line) -> LineResult 
 }
 
 /// Puts a line to the desk, again where the desk was too busy to take it.
-async fn ask(api: &Api, context: CallContext, command: Command) -> Result<Reply, Problem> {
+pub(super) async fn ask(api: &Api, context: CallContext, command: Command) -> Result<Reply, Problem> {
     let mut attempt = 1;
     loop {
         match api.desk.ask(context.clone(), command.clone()).await {

@@ -1,7 +1,7 @@
 //! Refusals as problems, each in one way.
 
 use http::StatusCode;
-use madrigal_core::{Fault, FaultRetry};
+use madrigal_core::{Fault, FaultRetry, StreamVersion};
 use madrigal_http::problem::{self, Problem};
 use madrigal_projection::NotYet;
 
@@ -59,6 +59,26 @@ pub(super) fn of_reload(error: &ReloadError) -> Problem {
             "The old synonyms stay in force. The file is missing, not UTF-8, or not readable for the service.",
         ),
     }
+}
+
+/// An edit from a version that the product never had.
+pub(super) fn unknown_base(current: StreamVersion) -> Problem {
+    Problem::new(StatusCode::PRECONDITION_FAILED, "base-unknown", "It is not known what this was based on")
+        .detail(format!("The product has no such version; the current one is {current}."))
+        .with("currentVersion", current.0.into())
+}
+
+/// Fields that both changed, and that no rule decides.
+pub(super) fn merge_conflict(fields: Vec<problem::FieldError>, current: StreamVersion) -> Problem {
+    problem::conflict("merge-conflict", "A person must decide", "See errors for both values. Nothing was changed.")
+        .errors(fields)
+        .with("currentVersion", current.0.into())
+}
+
+/// A product that others change all the time.
+pub(super) fn contended() -> Problem {
+    problem::conflict("contended", "Too many changes at once", "Others changed this product at the same time.")
+        .retryable(true)
 }
 
 /// The problem behind an answer of the desk that is not the one hoped for.

@@ -5,6 +5,7 @@ mod asking_once;
 mod books;
 mod calls;
 mod desk;
+mod editing;
 mod finding;
 mod generations;
 mod import;
