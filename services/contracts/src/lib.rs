@@ -5,6 +5,7 @@
 //! [`madrigal_core::Fault`].
 
 pub mod catalog;
+pub mod changes;
 pub mod copies;
 pub mod notification;
 pub mod order;

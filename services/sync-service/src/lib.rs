@@ -2,6 +2,16 @@
 //!
 //! Rooms in reading order:
 //!
+//! * [`connectors`]: which tables are captured, declared as for Debezium;
+//! * [`transformers`]: what happens to a row on its way, as configured;
+//! * [`processors`]: what the changes of a topic mean; [`copies`]: who keeps copies;
+//! * [`capture`]: following a connector, from its owner's log into the copies;
 //! * [`monitor`]: compares owners and copies and repairs what diverges.
 
+pub mod capture;
+pub mod connectors;
+pub mod copies;
+mod measures;
 pub mod monitor;
+pub mod processors;
+pub mod transformers;
