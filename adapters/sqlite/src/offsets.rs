@@ -105,7 +105,12 @@ fn checkpoint(connection: &Connection, group: &GroupId) -> sql::Result<Option<Ch
     select.query_row([group.group(), group.topic()], checkpoint_of).optional()
 }
 
-fn commit(tx: &sql::Transaction<'_>, group: &GroupId, batch: &GroupBatch) -> sql::Result<Result<(), String>> {
+/// As [`Offsets::commit`], inside a caller's transaction: effect and checkpoint become durable together. The inner error
+/// says why the batch is refused; the caller undoes its transaction then.
+///
+/// # Errors
+/// An SQL error if the engine broke.
+pub fn commit(tx: &sql::Transaction<'_>, group: &GroupId, batch: &GroupBatch) -> sql::Result<Result<(), String>> {
     if let Err(why) = check_progress(checkpoint(tx, group)?, batch.checkpoint) {
         return Ok(Err(why));
     }

@@ -36,6 +36,8 @@ pub const CDC_SLOT_RETAINED: &str = "cdc_slot_retained_bytes";
 pub const CACHE_REQUESTS: &str = "cache_requests_total";
 /// Histogram {journal}: how long the disk took to make a batch durable.
 pub const JOURNAL_FSYNC_DURATION: &str = "journal_fsync_duration_seconds";
+/// Counter {rollup}: rows of rollups that differed from what the facts come to, and were mended.
+pub const ROLLUPS_MENDED: &str = "rollups_mended_total";
 
 /// Gauge {service, check}: 0 healthy, 1 degraded, 2 unhealthy; as `/health` says.
 pub const HEALTH_CHECK: &str = "health_check";
@@ -64,6 +66,7 @@ pub(crate) fn describe() {
     describe_gauge!(CONSISTENCY_LAST_CHECK, Unit::Seconds, "When the last check ended, as a Unix time.");
     describe_gauge!(CDC_SLOT_RETAINED, Unit::Bytes, "Bytes of log that a database keeps for a slow consumer.");
     describe_counter!(CACHE_REQUESTS, "Look-ups in a cache, by level and result.");
+    describe_counter!(ROLLUPS_MENDED, "Rows of rollups that differed from what the facts come to, and were mended.");
     describe_gauge!(HEALTH_CHECK, "How a service's check is: 0 healthy, 1 degraded, 2 unhealthy.");
     describe_gauge!(STORAGE_FREE, Unit::Bytes, "Bytes that can still be written in the service's directory.");
     describe_histogram!(JOURNAL_FSYNC_DURATION, Unit::Seconds, "How long the disk took to make a batch durable.");
