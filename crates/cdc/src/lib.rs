@@ -8,7 +8,8 @@
 //!
 //! * [`value`], [`row`]: columns and rows; [`source_info`], [`change`]: the envelope; [`debezium`]: its JSON, read and written;
 //! * [`row_versions`]: which version a change gives its row;
-//! * [`source`]: the port [`ChangeSource`]; `topic` (feature `topic`): a table's changes as a topic of the bus;
+//! * [`source`]: the port [`ChangeSource`]; [`snapshot`]: chunks of tables between watermarks; `topic` (feature `topic`): a
+//!   table's changes as a topic of the bus;
 //! * [`sink`]: the port [`Sink`]; [`memory_sink`]: the reference.
 
 pub mod change;
@@ -17,6 +18,7 @@ pub mod memory_sink;
 pub mod row;
 pub mod row_versions;
 pub mod sink;
+pub mod snapshot;
 pub mod source;
 pub mod source_info;
 #[cfg(feature = "topic")]
@@ -29,6 +31,7 @@ pub use memory_sink::MemorySink;
 pub use row::{Key, Row};
 pub use row_versions::{RowVersions, VersionError};
 pub use sink::{Applied, ApplyError, CopyRow, DynSink, Repaired, Sink, SinkBatch, Write};
+pub use snapshot::{SnapshotProgress, SnapshotReader, Snapshots};
 pub use source::{
     CapturedColumn, CapturedTable, ChangeSource, Changes, Chunk, ChunkError, DynChangeSource, PlacedChange,
     ReadChangesError, Retelling,

@@ -15,5 +15,7 @@ pub mod offsets;
 pub mod projection_kit;
 #[cfg(feature = "saga")]
 pub mod saga;
+#[cfg(feature = "cdc")]
+pub mod sink;
 #[cfg(feature = "projection")]
 pub mod view_store;
