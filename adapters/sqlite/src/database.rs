@@ -1,5 +1,8 @@
 //! One database file: a single writer and a few readers, used by closures that run off the async threads.
 
+mod measure;
+
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,6 +11,7 @@ use madrigal_core::{Fault, tasks};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::{Notify, Semaphore};
 
+use self::measure::Measured;
 use crate::fault::{self, COMMIT, ENGINE};
 use crate::migrations::{self, Migration};
 use crate::sql;
@@ -55,10 +59,14 @@ impl Default for DatabaseOptions {
 #[derive(Clone)]
 pub struct Database {
     inner: Arc<Inner>,
+    /// What measures call the table that the next operation is about.
+    table: Arc<str>,
 }
 
 struct Inner {
     path: PathBuf,
+    /// What measures call it: directory and file, as in `user-service/users`.
+    label: Arc<str>,
     options: DatabaseOptions,
     writer: Arc<tokio::sync::Mutex<Connection>>,
     /// Idle readers; a permit of `reading` is the right to one.
@@ -85,7 +93,18 @@ impl Database {
         let writer = Arc::new(tokio::sync::Mutex::new(writer.await?));
         let reading = Arc::new(Semaphore::new(options.readers));
         let committed = Arc::new(Notify::new());
-        Ok(Self { inner: Arc::new(Inner { path, options, writer, readers: Mutex::default(), reading, committed }) })
+        let name = |name: Option<&OsStr>| name.map(OsStr::to_string_lossy).unwrap_or_default().into_owned();
+        let (directory, table) = (name(path.parent().and_then(Path::file_name)), name(path.file_stem()));
+        let label = format!("{directory}/{table}").into();
+        let inner = Inner { path, label, options, writer, readers: Mutex::default(), reading, committed };
+        Ok(Self { inner: Arc::new(inner), table: table.into() })
+    }
+
+    /// The same database, for operations on this table: what `db_operation_duration_seconds` calls it. Elsewhere that is
+    /// the name of the file.
+    #[must_use]
+    pub fn on_table(&self, table: &str) -> Self {
+        Self { inner: Arc::clone(&self.inner), table: table.into() }
     }
 
     /// Where the file is.
@@ -120,8 +139,9 @@ impl Database {
     {
         let closed = |error| Fault::permanent(ENGINE, operation, error);
         let permit = Arc::clone(&self.inner.reading).acquire_owned().await.map_err(closed)?;
-        let inner = Arc::clone(&self.inner);
+        let (inner, table) = (Arc::clone(&self.inner), Arc::clone(&self.table));
         off_thread(operation, move || {
+            let _measured = Measured::new(&inner.label, operation, table);
             let result = inner.read(work).map_err(|error| fault::of(operation, error));
             drop(permit);
             result
@@ -165,7 +185,9 @@ impl Database {
     {
         let mut writer = Arc::clone(&self.inner.writer).lock_owned().await;
         let committed = Arc::clone(&self.inner.committed);
+        let (label, table) = (Arc::clone(&self.inner.label), Arc::clone(&self.table));
         off_thread(operation, move || {
+            let _measured = Measured::new(&label, operation, table);
             let broken = |error| fault::of(operation, error);
             let tx = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(broken)?;
             let decided = work(&tx).map_err(broken)?;

@@ -90,6 +90,8 @@ impl Bell {
 
 pub(crate) struct Shared {
     pub(crate) dir: PathBuf,
+    /// The last two names of its directory, as in `order-service/journal`: what measures call it.
+    pub(crate) label: Arc<str>,
     pub(crate) options: JournalOptions,
     pub(crate) epoch: LogEpoch,
     pub(crate) salt: u32,
@@ -142,8 +144,11 @@ impl Shared {
             unprepared: None,
             closing: false,
         };
+        let names: Vec<_> = dir.iter().rev().take(2).map(|name| name.to_string_lossy()).collect();
+        let label = names.into_iter().rev().collect::<Vec<_>>().join("/").into();
         Self {
             dir,
+            label,
             options,
             epoch,
             salt,

@@ -349,8 +349,8 @@ impl<P: Projection> Engine<P> {
                 continue;
             }
             seen.push(event_type);
-            metrics::histogram!("event_processing_lag_seconds", "service" => self.options.service, "event_type" => event_type.to_owned())
-                .record(now.since(event.metadata.timestamp).as_secs_f64());
+            metrics::gauge!("event_processing_lag_seconds", "service" => self.options.service, "event_type" => event_type.to_owned())
+                .set(now.since(event.metadata.timestamp).as_secs_f64());
         }
     }
 }

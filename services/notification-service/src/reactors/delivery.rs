@@ -8,15 +8,18 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use madrigal_core::tasks::{self, Instant, StopSignal};
-use madrigal_core::{CallContext, Fault, Host, Position, RecordedEvent};
+use madrigal_core::{CallContext, Fault, Host, Position, RecordedEvent, Timestamp};
 use madrigal_event_store::{ReadError, WaitError};
 use madrigal_projection::{Checkpoint, DynOffsets, GroupBatch, GroupId, RunError};
+use madrigal_telemetry::names;
 
 use crate::domain::event::{MailFailed, MailSent};
 use crate::domain::{MailEvent, MailKey};
 use crate::sender::{Delivery, Letter, MailSender};
 use crate::store::MailStore;
 
+/// The service in measures.
+const SERVICE: &str = "notification-service";
 /// Events read at a time.
 const BATCH: usize = 1_000;
 /// Mails under way at the sender at once: a server that takes 100 ms a mail still takes 160 a second.
@@ -80,6 +83,7 @@ pub struct DeliveryReactor {
 struct Waiting {
     letter: Letter,
     context: CallContext,
+    asked_at: Timestamp,
     pause: Duration,
     due: Instant,
 }
@@ -172,10 +176,25 @@ impl DeliveryReactor {
             letters.extend(read);
             progress.scanned = scanned;
         }
+        self.measure(letters.iter().map(|(_, waiting)| waiting).chain(progress.waiting.values()));
         self.deliver(letters, progress).await?;
+        self.measure(progress.waiting.values());
         let moved = retried || progress.scanned > before;
         let saved = self.save(progress, !moved).await?;
         Ok(Step { moved, saved })
+    }
+
+    /// `outbox_pending` and `outbox_oldest_age_seconds`.
+    #[expect(clippy::cast_precision_loss, reason = "a gauge of at most some ten thousand")]
+    fn measure<'a>(&self, pending: impl Iterator<Item = &'a Waiting>) {
+        let now = self.host.now();
+        let (mut count, mut oldest) = (0_usize, Duration::ZERO);
+        for waiting in pending {
+            count += 1;
+            oldest = oldest.max(now.since(waiting.asked_at));
+        }
+        metrics::gauge!(names::OUTBOX_PENDING, "service" => SERVICE).set(count as f64);
+        metrics::gauge!(names::OUTBOX_OLDEST_AGE, "service" => SERVICE).set(oldest.as_secs_f64());
     }
 
     async fn resume(&self) -> Result<Progress, RunError> {
@@ -231,7 +250,8 @@ impl DeliveryReactor {
         }
         context.traceparent = event.metadata.traceparent.clone();
         let letter = Letter { key: key.clone(), requested };
-        Some((key, Waiting { letter, context, pause: FIRST_PAUSE, due: tasks::instant() }))
+        let asked_at = event.metadata.timestamp;
+        Some((key, Waiting { letter, context, asked_at, pause: FIRST_PAUSE, due: tasks::instant() }))
     }
 
     /// Hands mails to the sender; records outcomes in one append, keeps the others waiting.
