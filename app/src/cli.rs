@@ -61,6 +61,10 @@ pub struct Settings {
 pub enum Command {
     /// Runs the whole shop in one process, on embedded engines.
     Up(Up),
+    /// Makes every service's stores, brings their tables to their current form, and says which steps they have seen.
+    ///
+    /// `up` and `serve` do the same when they start; the shop must not run. It can be repeated.
+    Init,
     /// Runs one service alone.
     Serve(Serve),
     /// Places, shows, cancels and ships orders.

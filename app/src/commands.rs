@@ -7,6 +7,7 @@ mod doctor;
 mod erase;
 mod events;
 mod import;
+mod init;
 mod order;
 mod projections;
 mod run;
@@ -28,6 +29,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     let settings = cli.settings;
     match cli.command {
         Command::Up(up) => run::up(&settings, up).await,
+        Command::Init => init::init(&settings).await,
         Command::Serve(serve) => run::serve(&settings, serve).await,
         Command::Bench(command) => bench::run(&settings, command).await,
         Command::Torture(torture) => torture::run(&settings, torture).await,

@@ -1,8 +1,9 @@
 //! Numbered steps that bring a component's tables to their current form.
 
-use madrigal_core::Fingerprint;
+use madrigal_core::{Fault, Fingerprint};
 use rusqlite::params;
 
+use crate::database::Database;
 use crate::sql;
 
 /// One step. A released step is never changed: its text is fingerprinted when it runs, and checked ever after.
@@ -14,6 +15,42 @@ pub struct Migration {
     pub name: &'static str,
     /// The statements.
     pub sql: &'static str,
+}
+
+/// A step that has run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Whose tables it is about; a file may keep several components'.
+    pub component: String,
+    /// Its number.
+    pub version: u32,
+    /// What it did, in words.
+    pub name: String,
+}
+
+/// The steps that have run in a file, by component and number; none where nothing was ever brought to a form.
+///
+/// # Errors
+/// A [`Fault`] if the engine broke.
+///
+/// # Cancellation
+/// Safe: reads only.
+pub async fn applied(database: &Database) -> Result<Vec<Applied>, Fault> {
+    let steps = |connection: &sql::Connection| {
+        let known: bool = connection.query_row(
+            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations')",
+            [],
+            |row| row.get(0),
+        )?;
+        if !known {
+            return Ok(Vec::new());
+        }
+        connection
+            .prepare("SELECT component, version, name FROM schema_migrations ORDER BY component, version")?
+            .query_map([], |row| Ok(Applied { component: row.get(0)?, version: row.get(1)?, name: row.get(2)? }))?
+            .collect()
+    };
+    database.read("applied-migrations", steps).await
 }
 
 /// Runs the missing steps; the inner error says why they must not run.

@@ -11,6 +11,7 @@ use super::Cli;
 pub const EXAMPLES: &[(&str, &[&str])] = &[
     ("", &["madrigal up --demo", "madrigal order list --output json", "madrigal help sagas"]),
     ("up", &["madrigal up --demo", "madrigal up --data /var/lib/madrigal --listen 127.0.0.1:8080"]),
+    ("init", &["madrigal init --data /var/lib/madrigal", "madrigal init --output json"]),
     ("serve", &["madrigal serve order-service", "madrigal serve gateway --listen 127.0.0.1:8080"]),
     ("order", &["madrigal order place --user 1 --item lute", "madrigal order list --status confirmed"]),
     (
