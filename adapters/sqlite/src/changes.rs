@@ -67,12 +67,15 @@ pub struct CaptureOptions {
     pub log: LogName,
     /// The most changes that are kept, also for a consumer that has not acknowledged them: then it must take a snapshot.
     pub cap: u64,
+    /// The newest changes that are kept in any case, for readers that do not acknowledge; at most the cap.
+    pub keep: u64,
 }
 
 impl CaptureOptions {
-    /// The changes of a file, as this log; 200,000 of them: a few hundred MB of rows of 1 KiB.
+    /// The changes of a file, as this log: the newest 10,000 in any case, 200,000 at most, which are a few hundred MB of
+    /// rows of 1 KiB.
     pub const fn new(log: LogName) -> Self {
-        Self { log, cap: 200_000 }
+        Self { log, cap: 200_000, keep: 10_000 }
     }
 }
 
@@ -114,7 +117,8 @@ impl SqliteChanges {
             log::open(tx, &captured, next_epoch)
         });
         let (epoch, tables) = opened.await?.map_err(|why| fault::permanent("open-changes", why))?;
-        let options = CaptureOptions { cap: options.cap.max(1), ..options };
+        let cap = options.cap.max(1);
+        let options = CaptureOptions { cap, keep: options.keep.min(cap), ..options };
         Ok(Self { inner: Arc::new(Inner { database, options, tables, epoch }) })
     }
 
@@ -159,8 +163,8 @@ impl SqliteChanges {
         self.inner.database.read("changes-status", move |connection| status::read(connection, cap)).await
     }
 
-    /// Deletes what every consumer that acknowledges has, and what is beyond the cap, at most 10,000 changes at once; how
-    /// many it were. Without such consumers the cap alone counts.
+    /// Deletes what every consumer that acknowledges has, but for the newest, and what is beyond the cap, at most 10,000
+    /// changes at once; how many it were. Without such consumers the cap alone counts.
     ///
     /// # Errors
     /// A [`Fault`] if the engine broke.
@@ -168,8 +172,8 @@ impl SqliteChanges {
     /// # Cancellation
     /// Safe to repeat.
     pub async fn prune(&self) -> Result<u64, Fault> {
-        let cap = self.inner.options.cap;
-        self.inner.database.write("prune-changes", move |tx| log::prune(tx, cap)).await
+        let CaptureOptions { cap, keep, .. } = self.inner.options;
+        self.inner.database.write("prune-changes", move |tx| log::prune(tx, cap, keep)).await
     }
 
     /// Stops waiting for a consumer.

@@ -206,11 +206,11 @@ pub(super) fn acknowledge(tx: &sql::Transaction<'_>, consumer: &str, through: Po
     .map(|_| ())
 }
 
-pub(super) fn prune(tx: &sql::Transaction<'_>, cap: u64) -> Result<u64> {
+pub(super) fn prune(tx: &sql::Transaction<'_>, cap: u64, keep: u64) -> Result<u64> {
     let (end, from) = (end(tx)?, pruned_through(tx)?);
     let slowest: Option<i64> = tx.query_row("SELECT min(position) FROM changes_consumers", [], |row| row.get(0))?;
-    let beyond_cap = end.0.saturating_sub(cap);
-    let through = slowest.map_or(0, unsigned).max(beyond_cap).min(end.0).min(from.0 + MAX_LIMIT as u64);
+    let had = slowest.map_or(0, unsigned).min(end.0.saturating_sub(keep));
+    let through = had.max(end.0.saturating_sub(cap)).min(from.0 + MAX_LIMIT as u64);
     if through <= from.0 {
         return Ok(0);
     }

@@ -28,10 +28,10 @@ const TABLES: &[Migration] = &[Migration {
           CREATE TABLE notes (book TEXT NOT NULL, page INTEGER NOT NULL, line, PRIMARY KEY (book, page)) WITHOUT ROWID;",
 }];
 
-struct Store {
-    path: PathBuf,
-    database: Database,
-    changes: SqliteChanges,
+pub(crate) struct Store {
+    pub(crate) path: PathBuf,
+    pub(crate) database: Database,
+    pub(crate) changes: SqliteChanges,
 }
 
 async fn sqlite_store() -> (DynCapturedStore, TempDir) {
@@ -40,7 +40,7 @@ async fn sqlite_store() -> (DynCapturedStore, TempDir) {
     (Box::new(store), directory)
 }
 
-async fn open(directory: &Path) -> Store {
+pub(crate) async fn open(directory: &Path) -> Store {
     let path = directory.join("people.sqlite");
     let database = Database::open(&path, DatabaseOptions::REBUILDABLE).await.unwrap();
     database.migrate("people", TABLES).await.unwrap();
@@ -60,12 +60,12 @@ async fn captured(
     tables: Vec<CaptureTable>,
     cap: u64,
 ) -> Result<SqliteChanges, madrigal_core::Fault> {
-    let options = CaptureOptions { cap, ..CaptureOptions::new(LogName::parse("people").unwrap()) };
+    let options = CaptureOptions { cap, keep: 0, ..CaptureOptions::new(LogName::parse("people").unwrap()) };
     SqliteChanges::open(database.clone(), tables, options, &Host::system()).await
 }
 
 /// Another program: a connection of its own, with SQLite's defaults.
-fn other_program(path: &Path) -> Connection {
+pub(crate) fn other_program(path: &Path) -> Connection {
     let connection = Connection::open(path).unwrap();
     connection.busy_timeout(Duration::from_secs(10)).unwrap();
     connection
@@ -288,6 +288,21 @@ async fn changes_wait_for_the_slowest_consumer_up_to_the_cap_which_is_shown() {
     changes.prune().await.unwrap();
     store.run(&insert(10), End::Commit).await;
     assert_eq!(all(&changes).await.changes[0].position, Position(10));
+}
+
+#[tokio::test]
+async fn the_newest_changes_are_kept_for_readers_that_do_not_acknowledge() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let options = CaptureOptions { keep: 3, ..CaptureOptions::new(LogName::parse("people").unwrap()) };
+    let changes = SqliteChanges::open(store.database, people(&[]), options, &Host::system()).await.unwrap();
+    for page in 1..=5 {
+        other_program(&store.path).execute("INSERT INTO notes VALUES ('b', ?1, 'l')", [page]).unwrap();
+    }
+    let end = Checkpoint { epoch: changes.epoch(), position: Position(5) };
+    changes.acknowledge("fast", end).await.unwrap();
+    assert_eq!(changes.prune().await.unwrap(), 2);
+    assert_eq!(all(&changes).await.changes.len(), 3);
 }
 
 #[tokio::test]

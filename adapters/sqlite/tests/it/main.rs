@@ -3,6 +3,7 @@
 
 mod applied;
 mod changes;
+mod changes_crash;
 mod crash;
 mod database;
 mod generations;
