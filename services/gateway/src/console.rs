@@ -4,8 +4,8 @@
 //!
 //! * `session`, `forms`, `guard`: who asks, the token of their forms, and what every request must pass; `visit`: all of that
 //!   about one request; `login`;
-//! * `frame`, `pages`, `marks`, `words`, `refusal`: what pages are made of;
-//! * `live`, `topics`: what keeps them true;
+//! * `frame`, `pages`, `marks`, `words`, `diff`, `refusal`, `heard`: what pages are made of;
+//! * `live`, `topics`: what keeps them true; `standing`: the counts of the bar and the rail;
 //! * a module per page: `overview`, `jump`.
 
 use std::sync::Arc;
@@ -21,13 +21,16 @@ use crate::security::{Fixed, STRICT};
 use axum::extract::State;
 
 pub(crate) mod confirm;
+pub(crate) mod diff;
 pub(crate) mod frame;
+pub(crate) mod heard;
 pub(crate) mod marks;
 pub(crate) mod pages;
 pub(crate) mod refusal;
 pub(crate) mod visit;
 pub(crate) mod words;
 
+mod consistency;
 pub(crate) mod forms;
 mod guard;
 mod jump;
@@ -39,8 +42,10 @@ mod projections;
 mod sagas;
 pub(crate) mod session;
 mod shop;
+pub(crate) mod standing;
 mod story;
 mod streams;
+mod sync;
 pub(crate) mod topics;
 
 /// The style, in the order in which it overrules.
@@ -89,6 +94,7 @@ pub(crate) struct Ground {
     pub(crate) services: Vec<Place>,
     pub(crate) live: live::Hub,
     pub(crate) history: overview::history::History,
+    pub(crate) standing: standing::Board,
 }
 
 impl std::ops::Deref for Console {
@@ -118,6 +124,7 @@ pub(crate) fn router(
         services,
         live: live::Hub::new(parts.closing),
         history: overview::history::History::default(),
+        standing: standing::Board::default(),
     }));
     let pages = Router::new()
         .merge(overview::router())
@@ -129,6 +136,8 @@ pub(crate) fn router(
         .merge(streams::router())
         .merge(sagas::router())
         .merge(projections::router())
+        .merge(consistency::router())
+        .merge(sync::router())
         .route("/console/live", get(live::stream));
     let guarded = pages.layer(middleware::from_fn_with_state(console.clone(), guard::guard)).with_state(console);
     guarded.merge(files())

@@ -53,13 +53,25 @@ impl Act {
 
     /// The verb as a link, that asks in place where it can.
     pub(crate) fn link(&self, class: &str) -> Markup {
+        self.link_about(class, "")
+    }
+
+    /// As [`Act::link`], among others of the same verb: `about` is read after it and not shown.
+    pub(crate) fn link_about(&self, class: &str, about: &str) -> Markup {
         let dots = if self.typed.is_some() || self.evidence { "…" } else { "" };
-        html! { a class={ "btn " (class) } href=(self.address()) data-confirm=(self.spec()) { (self.verb) (dots) } }
+        html! {
+            a class={ "btn " (class) } href=(self.address()) data-confirm=(self.spec()) { (self.verb) (dots) (unseen(about)) }
+        }
     }
 
     /// The verb as a link to its own page, where the question needs more room than a dialog.
     pub(crate) fn page_link(&self, class: &str) -> Markup {
-        html! { a class={ "btn " (class) } href=(self.address()) { (self.verb) "…" } }
+        self.page_link_about(class, "")
+    }
+
+    /// As [`Act::page_link`], among others of the same verb.
+    pub(crate) fn page_link_about(&self, class: &str, about: &str) -> Markup {
+        html! { a class={ "btn " (class) } href=(self.address()) { (self.verb) "…" (unseen(about)) } }
     }
 
     /// The page that asks. `more` are fields of this verb's own, `back` leads away without doing anything.
@@ -98,6 +110,10 @@ impl Act {
             }
         }
     }
+}
+
+fn unseen(about: &str) -> Markup {
+    html! { @if !about.is_empty() { span.visually-hidden { ": " (about) } } }
 }
 
 /// The dialog that asks in place; once on a page that has verbs.

@@ -9,6 +9,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::pages::{Audience, RAIL};
 use super::session::Who;
+use super::standing::{self, Standing};
 use crate::security::{self, STRICT};
 
 /// The shapes that pages and the script refer to by id.
@@ -29,8 +30,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) token: Markup,
     /// The stream of changes that the page listens to, as in `/console/live?page=overview`.
     pub(crate) live: Option<&'a str>,
-    /// The state of the shop in the bar.
-    pub(crate) sum: Markup,
+    /// What the bar and the rail say of copies and sagas; operators only.
+    pub(crate) standing: Option<&'a Standing>,
 }
 
 /// A whole document.
@@ -63,7 +64,7 @@ pub(crate) fn document(around: &Surroundings<'_>, main: &Markup) -> Markup {
 
 /// A document that knows of no session: the same for everybody.
 pub(crate) fn bare(title: &str, current: &str, main: &Markup) -> Markup {
-    let around = Surroundings { title, current, foot: "", who: None, token: html! {}, live: None, sum: html! {} };
+    let around = Surroundings { title, current, foot: "", who: None, token: html! {}, live: None, standing: None };
     document(&around, main)
 }
 
@@ -117,7 +118,7 @@ fn rail(around: &Surroundings<'_>) -> Markup {
                             @for entry in entries.iter().filter(|entry| sees(entry.audience)) {
                                 li {
                                     a href=(entry.to) aria-current=[(entry.to == around.current).then_some("page")] {
-                                        (entry.name)
+                                        (entry.name) (standing::beside(around.standing, entry.to))
                                     }
                                 }
                             }
@@ -133,7 +134,7 @@ fn rail(around: &Surroundings<'_>) -> Markup {
 fn bar(around: &Surroundings<'_>) -> Markup {
     html! {
         div.bar role="region" aria-label="State of the shop" {
-            div.sum { (around.sum) }
+            (standing::sum(around.standing))
             @if around.who.and_then(Who::session).is_some() {
                 form role="search" action="/jump" method="get" {
                     label.visually-hidden for="jump" { "Go to an order, saga, user, product or trace" }

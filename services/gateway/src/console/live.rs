@@ -26,6 +26,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::Console;
 use super::session::Session;
+use super::standing::{self, Standing};
 use super::topics::Topic;
 use super::visit::Visit;
 use crate::inside::{Ask, Inside, Refused};
@@ -58,6 +59,14 @@ impl Change {
     /// Says a text.
     pub(crate) fn text(&mut self, name: impl Into<String>, text: impl Into<String>) {
         self.text.insert(name.into(), text.into());
+    }
+
+    /// The counts of the bar and the rail.
+    fn standing(&mut self, standing: &Standing) {
+        self.html("sum", standing::sum(Some(standing)));
+        for to in standing::COUNTED {
+            self.html(standing::id(to), standing::beside(Some(standing), to));
+        }
     }
 
     /// Replaces the element with this id; `element` carries the same id.
@@ -183,7 +192,12 @@ async fn poll(weak: Weak<Poller>, console: Console, topic: Topic) {
                 now: console.edge.host.now(),
             };
             match topic.change(&console, &asker).await {
-                Ok(change) => drop(poller.said.send_replace(Some(Arc::new(Said::of(change))))),
+                Ok(mut change) => {
+                    if let Some(standing) = console.standing.glance(&console, &asker).await {
+                        change.standing(&standing);
+                    }
+                    poller.said.send_replace(Some(Arc::new(Said::of(change))));
+                }
                 // The page keeps what it says, and its time; the next poll may fare better.
                 Err(refused) => tracing::debug!(code = refused.code(), ?topic, "a page was not read again"),
             }

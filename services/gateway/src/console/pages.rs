@@ -32,6 +32,10 @@ pub(crate) const OVERVIEW: &str = "/";
 pub(crate) const STORY: &str = "/orders";
 /// The events of every service.
 pub(crate) const STREAMS: &str = "/streams";
+/// Whether copies say what their owners say.
+pub(crate) const CONSISTENCY: &str = "/consistency";
+/// What carries changes to copies.
+pub(crate) const SYNC: &str = "/sync";
 /// Sagas.
 pub(crate) const SAGAS: &str = "/sagas";
 /// Projections.
@@ -46,10 +50,18 @@ pub(crate) const RAIL: &[(&str, &[Entry])] = &[
         &[
             entry(OVERVIEW, "Overview", Audience::All),
             entry(STORY, "Orders", Audience::Known),
+            entry(CONSISTENCY, "Consistency", Audience::Operators),
             entry(STREAMS, "Event streams", Audience::Operators),
         ],
     ),
-    ("Work", &[entry(SAGAS, "Sagas", Audience::Known), entry(PROJECTIONS, "Projections", Audience::Operators)]),
+    (
+        "Work",
+        &[
+            entry(SAGAS, "Sagas", Audience::Known),
+            entry(SYNC, "Sync", Audience::Operators),
+            entry(PROJECTIONS, "Projections", Audience::Operators),
+        ],
+    ),
     ("Shop", &[entry(SHOP, "Search and order", Audience::All)]),
     (
         "Build on it",

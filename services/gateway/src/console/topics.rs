@@ -2,7 +2,7 @@
 
 use super::forms::Sent;
 use super::live::{Asker, Change, Changed};
-use super::{Console, overview, projections, sagas, story};
+use super::{Console, consistency, overview, projections, sagas, story, sync};
 
 /// The longest id that a page may be about.
 const MAX_ID_BYTES: usize = 64;
@@ -18,6 +18,10 @@ pub(crate) enum Topic {
     Saga(String),
     /// One order's story.
     Story(String),
+    /// All pairs of owners and copies.
+    Consistency,
+    /// Connectors, lag and parked keys.
+    Sync,
     /// All projections.
     Projections,
     /// One projection.
@@ -33,6 +37,8 @@ impl Topic {
             "sagas" => Some(Self::Sagas(sagas::list::Filter::of(query))),
             "saga" => id().map(Self::Saga),
             "story" => id().map(Self::Story),
+            "consistency" => Some(Self::Consistency),
+            "sync" => Some(Self::Sync),
             "projections" => Some(Self::Projections),
             "projection" => id().map(Self::Projection),
             _ => None,
@@ -41,7 +47,7 @@ impl Topic {
 
     /// Whether only operators may listen.
     pub(crate) fn for_operators(&self) -> bool {
-        matches!(self, Self::Projections | Self::Projection(_))
+        matches!(self, Self::Consistency | Self::Sync | Self::Projections | Self::Projection(_))
     }
 
     /// Whether one must be logged in to listen.
@@ -56,6 +62,8 @@ impl Topic {
             Self::Sagas(filter) => sagas::list::change(asker, filter).await,
             Self::Saga(id) => sagas::one::change(asker, id).await,
             Self::Story(id) => story::change(asker, id).await,
+            Self::Consistency => Ok(consistency::change(console, asker).await),
+            Self::Sync => Ok(sync::change(asker).await),
             Self::Projections => projections::list::change(asker).await,
             Self::Projection(name) => projections::one::change(asker, name).await,
         }

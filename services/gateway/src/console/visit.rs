@@ -1,6 +1,7 @@
 //! One request for a page: who asks, for what, and how the page asks the API on their behalf.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
@@ -15,8 +16,10 @@ use serde_json::Value;
 use super::Console;
 use super::forms::{Sent, token_field};
 use super::frame::{self, Surroundings};
+use super::live::Asker;
 use super::marks::{Tone, message};
 use super::session::{Absent, Jar, Session, Who};
+use super::standing::Standing;
 use super::words::segment;
 use crate::inside::Ask;
 
@@ -39,6 +42,7 @@ pub(crate) struct Visit {
     /// The request's headers.
     pub(crate) headers: HeaderMap,
     edge: Option<EdgeContext>,
+    standing: Option<Arc<Standing>>,
 }
 
 /// What a page says about itself.
@@ -145,7 +149,7 @@ impl Visit {
             who: Some(&self.who),
             token: self.token(),
             live: live.as_deref(),
-            sum: html! {},
+            standing: self.standing.as_deref(),
         };
         let answer = frame::answer(status, &frame::document(&around, main));
         match &self.who {
@@ -171,7 +175,7 @@ impl FromRequestParts<Console> for Visit {
     async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Infallible> {
         let who = Who::of(&parts.headers, console.secure, &console.edge.verifier, &console.edge.host);
         let query = parts.uri.query().and_then(Sent::parse).unwrap_or_default();
-        Ok(Self {
+        let mut visit = Self {
             console: console.clone(),
             who,
             path: parts.uri.path().to_owned(),
@@ -179,7 +183,10 @@ impl FromRequestParts<Console> for Visit {
             form: parts.extensions.get::<Sent>().cloned().unwrap_or_default(),
             headers: parts.headers.clone(),
             edge: EdgeContext::of(&parts.extensions).cloned(),
-        })
+            standing: None,
+        };
+        visit.standing = console.standing.glance(console, &Asker::of(&visit)).await;
+        Ok(visit)
     }
 }
 

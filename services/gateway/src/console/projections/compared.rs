@@ -1,10 +1,9 @@
 //! A comparison: the rows that differ, side by side.
 
-use std::collections::BTreeSet;
-
 use maud::{Markup, html};
 use serde_json::Value;
 
+use super::super::diff;
 use super::super::marks::{Tone, message};
 use super::super::words::{number, plural};
 
@@ -38,60 +37,18 @@ pub(super) fn content(comparison: &Value) -> Markup {
 fn row(difference: &Value) -> Markup {
     let key = difference["key"].as_str().unwrap_or_default();
     let (serving, candidate) = (&difference["serving"], &difference["candidate"]);
-    let fields: BTreeSet<&str> = [serving, candidate]
-        .into_iter()
-        .filter_map(Value::as_object)
-        .flat_map(|row| row.keys().map(String::as_str))
-        .collect();
-    let (differing, same): (Vec<&str>, Vec<&str>) =
-        fields.into_iter().partition(|field| serving[*field] != candidate[*field]);
+    let differing = i64::try_from(diff::differing(serving, candidate)).unwrap_or(0);
+    let head = |side: &str, row: &Value| html! { b { (side) } (there(row)) };
     html! {
         section.panel aria-label={ "Row " (key) } {
-            header { h3 { code { (key) } } small { (plural(i64::try_from(differing.len()).unwrap_or(0), "field differs", "fields differ")) } }
-            div.scroll tabindex="0" role="group" aria-label={ "Row " (key) ", field by field" } {
-                table.diff {
-                    thead { tr {
-                        th scope="col" { "Field" } th scope="col" { b { "Serving" } (there(serving)) }
-                        th.eq scope="col" { span.visually-hidden { "Equal or not" } }
-                        th scope="col" { b { "Candidate" } (there(candidate)) }
-                    } }
-                    tbody {
-                        @for field in differing { (line(field, serving, candidate, true)) }
-                    }
-                }
-            }
-            @if !same.is_empty() {
-                div.pad { details {
-                    summary { (plural(i64::try_from(same.len()).unwrap_or(0), "field is the same", "fields are the same")) }
-                    table.diff { tbody { @for field in same { (line(field, serving, candidate, false)) } } }
-                } }
-            }
+            header { h3 { code { (key) } } small { (plural(differing, "field differs", "fields differ")) } }
+            (diff::table(&format!("Row {key}"), [&head("Serving", serving), &head("Candidate", candidate)], serving, candidate))
         }
     }
 }
 
 fn there(row: &Value) -> &'static str {
     if row.is_null() { "has no such row" } else { "" }
-}
-
-fn line(field: &str, serving: &Value, candidate: &Value, differs: bool) -> Markup {
-    html! {
-        tr.ne[differs] {
-            th scope="row" { (field) }
-            td { (value(&serving[field], differs)) }
-            td.eq { @if differs { "≠" } @else { "=" } }
-            td { (value(&candidate[field], differs)) }
-        }
-    }
-}
-
-fn value(value: &Value, differs: bool) -> Markup {
-    let text = match value {
-        Value::Null => "nothing".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    html! { @if differs { ins { (text) } } @else { (text) } }
 }
 
 #[cfg(test)]

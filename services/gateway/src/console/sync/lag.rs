@@ -1,0 +1,209 @@
+//! How far every copy is behind what it is told from.
+
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::super::consistency::names::Set;
+use super::super::heard::Heard;
+use super::super::marks::{Tone, empty, mark, note, term};
+use super::super::words::{number, plural, seconds};
+
+/// From so many seconds on a copy counts as late.
+const LATE_SECONDS: f64 = 5.0;
+
+/// One copy, or a topic that is only followed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Lag {
+    copy: Option<String>,
+    source: String,
+    state: String,
+    detail: Option<String>,
+    behind: u64,
+    seconds: f64,
+    applied_through: u64,
+    end: u64,
+    parked_keys: u64,
+    snapshot_rows: Option<u64>,
+}
+
+/// Reads the answer of `GET /v1/sync/lag`, the latest copies first.
+pub(crate) fn of(body: &Value) -> Vec<Lag> {
+    let items = body["items"].as_array().or(body.as_array()).map(Vec::as_slice).unwrap_or_default();
+    let mut lags: Vec<Lag> = items.iter().map(one).collect();
+    lags.sort_by(|one, other| other.seconds.total_cmp(&one.seconds).then_with(|| other.behind.cmp(&one.behind)));
+    lags
+}
+
+fn one(item: &Value) -> Lag {
+    let text = |field: &str| item[field].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    let count = |field: &str| item[field].as_u64().unwrap_or(0);
+    Lag {
+        copy: text("copy"),
+        source: text("source").unwrap_or_default(),
+        state: text("state").unwrap_or_default(),
+        detail: text("detail"),
+        behind: count("behind"),
+        seconds: item["seconds"].as_f64().unwrap_or(0.0),
+        applied_through: count("appliedThrough"),
+        end: count("end"),
+        parked_keys: count("parkedKeys"),
+        snapshot_rows: item["snapshotRows"].as_u64(),
+    }
+}
+
+impl Lag {
+    fn is_late(&self) -> bool {
+        self.seconds >= LATE_SECONDS || self.troubled()
+    }
+
+    fn troubled(&self) -> bool {
+        matches!(self.state.as_str(), "retrying" | "stalled" | "stopped")
+    }
+
+    /// Its words: the copy's, or the source's where nothing is kept.
+    fn words(&self) -> &str {
+        self.copy.as_deref().map_or(&self.source, |copy| Set::of(copy).words)
+    }
+}
+
+/// How many copies are late.
+pub(crate) fn late(lags: &[Lag]) -> i64 {
+    i64::try_from(lags.iter().filter(|lag| lag.is_late()).count()).unwrap_or(i64::MAX)
+}
+
+/// How many keys are parked. Copies of one source share theirs.
+pub(crate) fn parked(lags: &[Lag]) -> i64 {
+    let mut most: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
+    for lag in lags {
+        let of_source = most.entry(&lag.source).or_default();
+        *of_source = lag.parked_keys.max(*of_source);
+    }
+    i64::try_from(most.values().sum::<u64>()).unwrap_or(i64::MAX)
+}
+
+/// The sentence that answers the page's question, and what it means.
+pub(super) fn sentences(lags: &[Lag]) -> (String, String) {
+    let (late, keys) = (late(lags), parked(lags));
+    let furthest = lags.first().filter(|lag| lag.behind > 0);
+    let answer = match (late, keys) {
+        _ if lags.is_empty() => "Nothing is told to any copy".to_owned(),
+        (0, 0) => "Every copy is in step".to_owned(),
+        (0, keys) => format!("Every copy is in step, but for {}", plural(keys, "parked key", "parked keys")),
+        (1, _) => {
+            let lag = lags.iter().find(|lag| lag.is_late());
+            lag.map_or_else(String::new, |lag| format!("{} is {} behind", capital(lag.words()), seconds(lag.seconds)))
+        }
+        (late, _) => format!("{} copies are behind", number(late)),
+    };
+    let mut meaning = match furthest {
+        Some(lag) => format!("Furthest behind: {}, by {}.", lag.words(), seconds(lag.seconds)),
+        None => "None is behind now.".to_owned(),
+    };
+    if keys > 0 {
+        let parked = plural(keys, "key is parked", "keys are parked");
+        meaning.push_str(&format!(" {parked}; every other key goes on."));
+    }
+    (answer, meaning)
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// How far each copy is.
+pub(super) fn panel(lags: &Heard<Vec<Lag>>) -> Markup {
+    html! {
+        section.panel #lag aria-labelledby="h-lag" {
+            header { h2 #h-lag { "How far each copy is behind" } small { "the latest first" } }
+            @match lags {
+                Heard::Said(lags) if lags.is_empty() => (empty("No connector runs, so nothing is told to any copy.")),
+                Heard::Said(lags) => table.data.tidy.fold {
+                    thead { tr {
+                        th scope="col" { "Source → copy" } th scope="col" { "State" } th.num scope="col" { "Behind" }
+                        th.num scope="col" { "Changes waiting" }
+                        th.num scope="col" { (term("applied-through", "Applied through", "Applied through: the owner’s position up to which everything is durable in this copy, but for parked keys.")) }
+                        th.num scope="col" { "Parked keys" }
+                    } }
+                    tbody { @for lag in lags { (row(lag)) } }
+                },
+                silence => div.pad { (silence.instead("Sync", "How far copies are behind cannot be told.")) },
+            }
+        }
+    }
+}
+
+fn row(lag: &Lag) -> Markup {
+    let count = |count: u64| number(i64::try_from(count).unwrap_or(i64::MAX));
+    html! {
+        tr.open[lag.is_late()] {
+            th scope="row" {
+                @match &lag.copy {
+                    Some(copy) => {
+                        (note(Set::of(copy).service)) " " code { (lag.source) } span.arrow aria-hidden="true" { "→" }
+                        span.visually-hidden { " to " } (Set::of(copy).words) small { (copy) }
+                    }
+                    None => { (note("sync")) " " code { (lag.source) } small { "only followed, no copy is kept" } }
+                }
+            }
+            td data-l="State" { (state(lag)) @if let Some(detail) = &lag.detail { small { (detail) } } }
+            td.num data-l="Behind" { @if lag.behind == 0 { "not behind" } @else { b { (seconds(lag.seconds)) } } }
+            td.num data-l="Waiting" { (count(lag.behind)) }
+            td.num data-l="Applied through" { (count(lag.applied_through)) small { "of " (count(lag.end)) } }
+            td.num data-l="Parked keys" { @if lag.parked_keys > 0 { a href="#parked" { (count(lag.parked_keys)) } } @else { "none" } }
+        }
+    }
+}
+
+fn state(lag: &Lag) -> Markup {
+    let rows = lag
+        .snapshot_rows
+        .map(|rows| format!("told every row, {} so far", number(i64::try_from(rows).unwrap_or(i64::MAX))));
+    match (lag.state.as_str(), rows) {
+        ("retrying", _) => mark(Tone::Wait, "clock", "tries again"),
+        ("stalled", _) => mark(Tone::Bad, "stuck", "stalled"),
+        ("stopped", _) => mark(Tone::Wait, "pause", "stopped"),
+        (_, Some(rows)) => mark(Tone::Wait, "clock", &rows),
+        ("running", None) if lag.seconds >= LATE_SECONDS => mark(Tone::Wait, "clock", "catching up"),
+        ("running", None) => mark(Tone::Ok, "run", "streaming"),
+        ("idle", None) => mark(Tone::Calm, "pause", "idle"),
+        (other, None) => mark(Tone::Calm, "unk", other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn lags(told: &[(u64, f64, &str, u64)]) -> Vec<Lag> {
+        let item = |(behind, seconds, state, parked): &(u64, f64, &str, u64)| {
+            json!({"copy": "users.index", "source": "users-sqlite", "state": state, "behind": behind, "seconds": seconds,
+                "appliedThrough": 10, "end": 10, "parkedKeys": parked})
+        };
+        of(&json!({"items": told.iter().map(item).collect::<Vec<_>>()}))
+    }
+
+    #[test]
+    fn the_headline_names_the_copy_that_is_late() {
+        let answer = |told: &[(u64, f64, &str, u64)]| sentences(&lags(told)).0;
+        assert_eq!(answer(&[]), "Nothing is told to any copy");
+        assert_eq!(answer(&[(0, 0.0, "running", 0), (3, 0.2, "running", 0)]), "Every copy is in step");
+        assert_eq!(answer(&[(74_460, 372.0, "running", 0)]), "User search is 6 min 12 s behind");
+        assert_eq!(answer(&[(9, 9.0, "running", 0), (9, 8.0, "running", 0)]), "2 copies are behind");
+        assert_eq!(answer(&[(0, 0.0, "running", 1)]), "Every copy is in step, but for 1 parked key");
+    }
+
+    #[test]
+    fn copies_of_one_source_share_their_parked_keys() {
+        assert_eq!(parked(&lags(&[(0, 0.0, "running", 4), (0, 0.0, "running", 4)])), 4);
+    }
+
+    #[test]
+    fn a_copy_that_is_held_up_is_late_whatever_its_seconds() {
+        assert_eq!(late(&lags(&[(1, 0.1, "retrying", 0), (1, 0.1, "running", 0)])), 1);
+        let page = panel(&Heard::Said(lags(&[(1, 0.1, "stalled", 0)]))).into_string();
+        assert!(page.contains("stalled") && page.contains("class=\"open\""), "{page}");
+    }
+}
