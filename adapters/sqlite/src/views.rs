@@ -1,5 +1,6 @@
 //! Views in SQLite: one rowid table per view and generation, its checkpoint and parked events in the same file.
 
+mod comparing;
 mod generations;
 mod table;
 

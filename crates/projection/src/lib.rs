@@ -41,7 +41,7 @@ pub use progress::{Lag, RunError, Status};
 pub use projection::{ApplyError, Interest, Projection};
 pub use reactor::{Reactor, ReactorRunner};
 pub use reader::{NotYet, ViewReader, Viewed};
-pub use runner::{ProjectionRunner, RunnerOptions};
+pub use runner::{Mended, ProjectionRunner, RunnerOptions};
 pub use store::{DynViewSnapshot, DynViewStore, ViewSnapshot, ViewStore};
 pub use upcast::Upcaster;
 pub use view::{Checkpoint, ColumnValue, Columns, Query, StoredRow, ViewBatch, ViewId};

@@ -3,7 +3,7 @@
 //! * `engine`: one generation, step by step (`fold`, `lanes`, `cache`, `settle`: parked lanes); `pace`: how fast a candidate
 //!   is built; `gather`: when what serves takes its next batch; `follow`: until it is stopped;
 //! * `managed`: which generations there are; `compare`: whether two are equal; `verbs`: what an operator does with them;
-//!   `operator`: under which names.
+//!   `operator`: under which names; `mend`: one row that is wrong.
 
 mod cache;
 mod compare;
@@ -13,6 +13,7 @@ mod follow;
 mod gather;
 mod lanes;
 mod managed;
+mod mend;
 mod operator;
 mod pace;
 mod settle;
@@ -26,6 +27,7 @@ use madrigal_event_store::DynEventStore;
 
 pub(crate) use engine::Engine;
 pub(crate) use managed::Managed;
+pub use mend::Mended;
 
 use self::engine::Parts;
 use crate::control::ProjectionControl;

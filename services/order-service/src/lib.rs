@@ -1,8 +1,8 @@
 //! order-service: orders from the draft to the door, event-sourced, placed and cancelled by sagas.
 //!
 //! Rooms in reading order: [`events`] (the facts), [`aggregates`] (the rules), [`sagas`] (placing and cancelling across
-//! services), [`commands`] and [`queries`] (what the API asks), [`projections`] (the order view), [`neighbours`] (who is
-//! asked), [`http`] (the API), [`config`], [`service`].
+//! services), [`commands`] and [`queries`] (what the API asks), [`projections`] (the order view), [`row_sets`] (what the
+//! monitor compares), [`neighbours`] (who is asked), [`http`] (the API), [`config`], [`service`].
 
 pub mod aggregates;
 pub mod commands;
@@ -12,6 +12,7 @@ pub mod http;
 pub mod neighbours;
 pub mod projections;
 pub mod queries;
+pub mod row_sets;
 pub mod sagas;
 pub mod service;
 pub mod topics;

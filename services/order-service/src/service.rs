@@ -6,15 +6,15 @@ use axum::Router;
 use futures::future::join_all;
 use madrigal_bus::TopicSource;
 use madrigal_contracts::order::{GetSagaStanding, HasReceived};
-use madrigal_contracts::projections;
 use madrigal_contracts::story::TellOrder;
+use madrigal_contracts::{projections, rows};
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Fault, Host};
 use madrigal_event_store::{DynEventStore, open_log};
 use madrigal_http::Calls;
 use madrigal_projection::{DynViewStore, ProjectionRunner, RunnerOptions};
 use madrigal_saga::{SagaEngine, SagaOptions, SagaSummaries, ViewDirectory};
-use madrigal_sqlite::{Database, DatabaseOptions, SqliteViews};
+use madrigal_sqlite::{Database, DatabaseOptions, SqliteViews, StreamIndex};
 use madrigal_telemetry::Check;
 use utoipa::OpenApi;
 
@@ -25,6 +25,7 @@ use crate::neighbours::OrderNeighbours;
 use crate::projections::order_sagas::OrderSagasProjection;
 use crate::projections::order_view::OrderViewProjection;
 use crate::queries::{OrderQueries, OrderStories, ReceivedProducts};
+use crate::row_sets::{OrderEvents, OrderViewRows};
 use crate::sagas::standing::Standing;
 use crate::sagas::{cancel_order, place_order};
 
@@ -57,7 +58,8 @@ impl OrderService {
         let invalid = |error: String| Fault::permanent(SERVICE, "open", error);
         let store = open_log(config.dir.join("journal"), LOG, &host).await?;
         let database = Database::open(config.dir.join("views.sqlite"), DatabaseOptions::REBUILDABLE).await?;
-        let views: DynViewStore = Arc::new(SqliteViews::open(database).await?);
+        let sqlite = SqliteViews::open(database).await?;
+        let views: DynViewStore = Arc::new(sqlite.clone());
         let options = || RunnerOptions::for_service(SERVICE);
         let orders = ProjectionRunner::new(OrderViewProjection, store.clone(), views.clone(), host.clone(), options())?;
         let sagas = ProjectionRunner::new(SagaSummaries, store.clone(), views.clone(), host.clone(), options())?;
@@ -94,6 +96,10 @@ impl OrderService {
             .on::<HasReceived>(Arc::new(ReceivedProducts::new(orders.reader())))
             .on::<TellOrder>(Arc::new(stories));
         let calls = projections::answering(calls, vec![orders.managed(), sagas.managed(), order_sagas.managed()]);
+        let index = StreamIndex::open(config.dir.join("row-sets.sqlite"), store.clone(), &["order"]).await?;
+        let events = OrderEvents::new(index);
+        let view = OrderViewRows::new(orders.clone(), sqlite, events.clone(), store.clone());
+        let calls = rows::answering(calls, vec![Arc::new(events), Arc::new(view)], config.planting);
         let parts = Parts { store, engine, orders, sagas, order_sagas, api, calls: Arc::new(calls) };
         Ok(Self { parts: Arc::new(parts) })
     }

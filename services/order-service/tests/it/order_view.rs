@@ -7,7 +7,7 @@ use madrigal_order_service::projections::order_view::OrderViewProjection;
 use serde_json::{Value, json};
 
 /// Four orders through every type of event, interleaved, with sagas' records between them.
-fn events() -> Vec<(&'static str, &'static str, Value)> {
+pub(crate) fn events() -> Vec<(&'static str, &'static str, Value)> {
     let (host, person) = (Host::seeded(1), PersonId(7));
     let anna = Customer { name: "Anna".into(), email: "anna@example.org".into(), shipping_address: None };
     let customer = Sealed::seal(&host, person, &PersonKey::generate(&host), &anna).unwrap();

@@ -1,0 +1,104 @@
+//! `orders.events`: the streams of orders, folded when they are asked for.
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use madrigal_consistency::row_set::{MAX_PAGE, PageRead};
+use madrigal_consistency::{Content, Detail, Row, RowSet, SetDescription};
+use madrigal_core::{Fault, PositionToken, RecordedEvent, RowVersion, StreamName, StreamVersion};
+use madrigal_event_store::StreamRead;
+use madrigal_sqlite::StreamIndex;
+
+use super::facts::{FIELDS, OrderFacts};
+use crate::events::OrderEvent;
+
+/// How many streams are read at the same time.
+const READS_AT_ONCE: usize = 8;
+/// The epoch of versions: 1 until restores exist.
+const EPOCH: u16 = 1;
+
+/// The orders as their streams tell them.
+#[derive(Debug, Clone)]
+pub struct OrderEvents {
+    index: StreamIndex,
+}
+
+impl OrderEvents {
+    /// The orders of the index's log.
+    pub const fn new(index: StreamIndex) -> Self {
+        Self { index }
+    }
+
+    /// Every event of an order, in order.
+    pub(super) async fn stream(&self, key: &str) -> Result<Vec<RecordedEvent>, Fault> {
+        // A key that names no stream has no events.
+        let Ok(stream) = StreamName::new(OrderEvent::CATEGORY, key) else { return Ok(Vec::new()) };
+        let (mut events, mut after) = (Vec::new(), StreamVersion::NONE);
+        loop {
+            let slice = self.index.store().read_stream(&stream, StreamRead::after(after)).await?;
+            let more = slice.has_more();
+            after = slice.events.last().map_or(after, RecordedEvent::version);
+            events.extend(slice.events);
+            if !more {
+                return Ok(events);
+            }
+        }
+    }
+
+    async fn row(&self, key: String) -> Result<Option<Row>, Fault> {
+        Ok(rows_of(&key, &self.stream(&key).await?).pop())
+    }
+}
+
+/// The version of a row of this stream's version.
+pub(super) fn version(stream: StreamVersion) -> Option<RowVersion> {
+    RowVersion::new(EPOCH, stream.0).ok()
+}
+
+/// The row after each event. One that cannot be read makes a row that says so: no copy has it.
+fn rows_of(key: &str, events: &[RecordedEvent]) -> Vec<Row> {
+    let mut facts = Ok(OrderFacts::default());
+    let mut rows = Vec::with_capacity(events.len());
+    for event in events {
+        facts = facts.and_then(|facts: OrderFacts| facts.after(event));
+        let content = match &facts {
+            Ok(facts) => facts.content().unwrap_or_default(),
+            Err(error) => Content::new().with("unreadable", error.to_string()),
+        };
+        rows.push(Row::new(key, version(event.version())).with_content(content));
+    }
+    rows
+}
+
+#[async_trait]
+impl RowSet for OrderEvents {
+    fn description(&self) -> SetDescription {
+        SetDescription::owner("orders.events", FIELDS)
+    }
+
+    async fn position(&self) -> Result<PositionToken, Fault> {
+        let store = self.index.store();
+        Ok(PositionToken::of(store.log().clone(), store.epoch(), store.end()))
+    }
+
+    async fn page(&self, read: PageRead) -> Result<Vec<Row>, Fault> {
+        let page = self.index.page(OrderEvent::CATEGORY, read.range.after, read.range.through, read.limit).await?;
+        if read.detail == Detail::Versions {
+            return Ok(page.into_iter().map(|(key, at)| Row::new(key, version(at))).collect());
+        }
+        self.by_key(page.into_iter().map(|(key, _)| key).collect(), read.detail).await
+    }
+
+    async fn by_key(&self, mut keys: Vec<String>, _: Detail) -> Result<Vec<Row>, Fault> {
+        keys.sort_unstable();
+        let read = futures::stream::iter(keys.into_iter().map(|key| self.row(key))).buffered(READS_AT_ONCE);
+        let rows: Vec<Result<Option<Row>, Fault>> = read.collect().await;
+        rows.into_iter().filter_map(Result::transpose).collect()
+    }
+
+    async fn history(&self, key: &str, first: RowVersion, last: RowVersion) -> Result<Option<Vec<Row>>, Fault> {
+        let rows = rows_of(key, &self.stream(key).await?);
+        let within = |row: &Row| row.version.is_some_and(|version| (first..=last).contains(&version));
+        let rows: Vec<Row> = rows.into_iter().filter(within).collect();
+        Ok((rows.len() <= MAX_PAGE).then_some(rows))
+    }
+}

@@ -1,0 +1,92 @@
+//! The orders' streams and the order view, compared and damaged.
+
+use std::sync::Arc;
+
+use madrigal_consistency::{CheckOptions, Damage, Issue, Outcome, Pair, PairReport, RowSet, Verdict};
+use madrigal_core::{CallContext, EventType, ExpectedVersion, Host, JsonBytes, LogName, NewEvent};
+use madrigal_event_store::{DynEventStore, MemoryEventStore};
+use madrigal_order_service::projections::order_view::OrderViewProjection;
+use madrigal_order_service::row_sets::{OrderEvents, OrderViewRows};
+use madrigal_projection::{ProjectionRunner, RunnerOptions};
+use madrigal_sqlite::{Database, DatabaseOptions, SqliteViews, StreamIndex};
+
+use crate::order_view::events;
+
+struct Shop {
+    host: Host,
+    runner: ProjectionRunner<OrderViewProjection>,
+    view: OrderViewRows,
+    pair: Pair,
+    _dir: tempfile::TempDir,
+}
+
+async fn shop() -> Shop {
+    let (host, dir) = (Host::seeded(3), tempfile::tempdir().unwrap());
+    // The last two are an event that nobody knows and one behind it.
+    let mut events = events();
+    events.truncate(events.len() - 2);
+    let store: DynEventStore = Arc::new(MemoryEventStore::new(LogName::parse("order").unwrap(), &host));
+    for (stream, event_type, data) in events {
+        let (event_type, data) = (EventType::parse(event_type).unwrap(), JsonBytes::of(&data).unwrap());
+        let event = NewEvent::fresh(&host, event_type, 1, data, &CallContext::new(&host));
+        store.append(stream.parse().unwrap(), ExpectedVersion::Any, vec![event]).await.unwrap();
+    }
+    let database = Database::open(dir.path().join("views.sqlite"), DatabaseOptions::REBUILDABLE).await.unwrap();
+    let views = SqliteViews::open(database).await.unwrap();
+    let options = RunnerOptions::for_service("order-service");
+    let runner =
+        ProjectionRunner::new(OrderViewProjection, store.clone(), Arc::new(views.clone()), host.clone(), options)
+            .unwrap();
+    let index = StreamIndex::open(dir.path().join("row-sets.sqlite"), store.clone(), &["order"]).await.unwrap();
+    let owner = OrderEvents::new(index);
+    let view = OrderViewRows::new(runner.clone(), views, owner.clone(), store);
+    let pair = Pair::new("orders.view", Arc::new(owner), Arc::new(view.clone())).unwrap();
+    Shop { host, runner, view, pair, _dir: dir }
+}
+
+fn found(report: &PairReport) -> Vec<(&str, Issue)> {
+    report.divergences.iter().map(|divergence| (divergence.key.as_str(), divergence.issue)).collect()
+}
+
+impl Shop {
+    async fn check(&self, options: CheckOptions) -> PairReport {
+        let patient = CheckOptions { patience: std::time::Duration::from_millis(20), ..options };
+        self.pair.check(&patient, &self.host).await
+    }
+}
+
+#[tokio::test]
+async fn a_view_that_has_not_begun_is_behind_and_one_that_has_caught_up_says_what_its_events_say() {
+    let shop = shop().await;
+    let behind = shop.check(CheckOptions::CONTENT).await;
+    assert_eq!((behind.verdict(), behind.unverified, behind.divergent), (Verdict::Unverified, 4, 0));
+    assert!(behind.behind.unwrap().by.unwrap() > 0);
+    shop.runner.catch_up().await.unwrap();
+    for options in [CheckOptions::VERSIONS, CheckOptions::CONTENT] {
+        let report = shop.check(options).await;
+        assert_eq!((report.verdict(), report.consistent), (Verdict::Consistent, 4), "{:?}", report.divergences);
+    }
+}
+
+#[tokio::test]
+async fn damage_behind_the_view_s_back_is_found_and_cured() {
+    let shop = shop().await;
+    shop.runner.catch_up().await.unwrap();
+    for (key, damage) in
+        [("a", Damage::Older), ("b", Damage::Change), ("c", Damage::Delete), ("d", Damage::Newer), ("e", Damage::Add)]
+    {
+        shop.view.plant(key, damage).await.unwrap();
+    }
+    let versions = shop.check(CheckOptions::VERSIONS).await;
+    let (stale, missing) = (("a", Issue::Stale), ("c", Issue::Missing));
+    let (newer, extra) = (("d", Issue::Different), ("e", Issue::Extra));
+    assert_eq!(found(&versions), [stale, missing, newer, extra]);
+    let content = shop.check(CheckOptions::CONTENT).await;
+    assert_eq!(found(&content), [stale, ("b", Issue::Different), missing, newer, extra]);
+    for divergence in content.divergences {
+        let entry = shop.pair.repair(divergence, true, "test", &shop.host).await.unwrap();
+        assert_eq!(entry.outcome, Outcome::Repaired, "{entry:?}");
+    }
+    let clean = shop.check(CheckOptions::CONTENT).await;
+    assert_eq!((clean.verdict(), clean.consistent), (Verdict::Consistent, 4));
+}
