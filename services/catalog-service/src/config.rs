@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use madrigal_contracts::rows::Planting;
+
 use crate::commands::DeskOptions;
 
 /// Settings of catalog-service.
@@ -16,6 +18,8 @@ pub struct CatalogConfig {
     pub expiry_interval: Duration,
     /// The file of synonyms. Default `synonyms/products.txt` in the directory; made where it is missing.
     pub synonyms: PathBuf,
+    /// Whether damage may be planted in the view of products and in the search index. Default refused.
+    pub planting: Planting,
     /// How large the stock desk may grow.
     pub desk: DeskOptions,
 }
@@ -29,6 +33,7 @@ impl CatalogConfig {
             dir,
             reservation_age: Duration::from_secs(15 * 60),
             expiry_interval: Duration::from_secs(60),
+            planting: Planting::Refused,
             desk: DeskOptions::default(),
         }
     }

@@ -17,6 +17,7 @@ pub mod indexers;
 pub mod neighbours;
 pub mod projections;
 pub mod queries;
+pub mod row_sets;
 pub mod search;
 pub mod service;
 pub mod store;

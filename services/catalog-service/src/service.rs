@@ -7,6 +7,7 @@ use futures::future::join_all;
 use madrigal_bus::TopicSource;
 use madrigal_contracts::catalog::{ConfirmReservation, QuoteProducts, ReleaseReservation, ReserveStock, ReturnStock};
 use madrigal_contracts::projections::answering;
+use madrigal_contracts::rows;
 use madrigal_contracts::story::TellReservations;
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Fault, Host};
@@ -25,6 +26,7 @@ use crate::neighbours::CatalogNeighbours;
 use crate::projections::{OpenReservations, ProductView};
 use crate::queries::story::Reservations;
 use crate::queries::{ProductQueries, Quotes};
+use crate::row_sets;
 use crate::search::SynonymFile;
 use crate::store::Loader;
 
@@ -64,7 +66,9 @@ impl CatalogService {
     pub async fn open(config: CatalogConfig, neighbours: CatalogNeighbours, host: Host) -> Result<Self, Fault> {
         let store = open_log(config.dir.join("journal"), LOG, &host).await?;
         let database = Database::open(config.dir.join("views.sqlite"), DatabaseOptions::REBUILDABLE).await?;
-        let views: DynViewStore = Arc::new(SqliteViews::open(database.clone()).await?);
+        let sqlite = SqliteViews::open(database.clone()).await?;
+        let views: DynViewStore = Arc::new(sqlite.clone());
+        let (own_dir, planting) = (config.dir.clone(), config.planting);
         let snapshots: Arc<dyn SnapshotStore> = Arc::new(SqliteSnapshots::open(database).await?);
         let synonyms = SynonymFile::open(config.synonyms.clone(), host.clone()).await?;
 
@@ -101,6 +105,8 @@ impl CatalogService {
             .on::<TellReservations>(Arc::new(Reservations::new(Arc::clone(&store))));
         let managed: Vec<DynManaged> = vec![products.managed(), open.managed(), search.clone()];
         let calls = answering(calls, managed);
+        let sets = row_sets::all(&own_dir, &store, &products, sqlite, &index).await?;
+        let calls = rows::answering(calls, sets, planting);
         let parts = Parts {
             store,
             snapshots,

@@ -32,7 +32,7 @@ pub struct ProductIndex {
 
 pub(super) struct Parts {
     pub(super) store: DynEventStore,
-    view: ViewReader<ProductView>,
+    pub(super) view: ViewReader<ProductView>,
     pub(super) host: Host,
     pub(super) generations: Generations,
     /// What is followed: what serves, and the candidate.

@@ -1,0 +1,257 @@
+//! `products.events` and `stock.events`: the streams, folded when they are asked for, with the rules that decide on them and
+//! not with a projection.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use madrigal_consistency::row_set::{MAX_PAGE, PageRead};
+use madrigal_consistency::{Content, Detail, Row, RowSet, SetDescription};
+use madrigal_core::{Fault, PositionToken, RecordedEvent, RowVersion, StreamName, StreamVersion};
+use madrigal_event_store::StreamRead;
+use madrigal_sqlite::StreamIndex;
+use serde_json::json;
+
+use crate::domain::{Product, ProductEvent, ProductStatus, Stock, StockEvent};
+
+/// The fields of a product's content.
+pub(super) const PRODUCT_FIELDS: &[&str] = &[
+    "name",
+    "description",
+    "category",
+    "categoryNames",
+    "attributes",
+    "tags",
+    "tagSet",
+    "brand",
+    "status",
+    "price",
+    "effectivePrice",
+    "createdAt",
+];
+/// The fields of a stock's content.
+pub(super) const STOCK_FIELDS: &[&str] =
+    &["received", "adjusted", "onHand", "reserved", "sold", "available", "inStock"];
+/// How many streams are read at the same time.
+const READS_AT_ONCE: usize = 8;
+/// The epoch of versions: 1 until restores exist.
+const EPOCH: u16 = 1;
+
+/// The products as their streams tell them; a product that was withdrawn is deleted.
+#[derive(Debug, Clone)]
+pub struct ProductEvents {
+    index: StreamIndex,
+}
+
+/// The stocks as their streams tell them: one for each product, empty where it has no stream.
+#[derive(Debug, Clone)]
+pub struct StockEvents {
+    index: StreamIndex,
+}
+
+pub(super) fn version(stream: StreamVersion) -> Option<RowVersion> {
+    RowVersion::new(EPOCH, stream.0).ok()
+}
+
+pub(super) fn product_content(product: &Product, created_at: Option<madrigal_core::Timestamp>) -> Content {
+    let details = &product.details;
+    let sorted = |texts: Vec<&String>| -> Vec<String> {
+        let sorted: BTreeSet<&String> = texts.into_iter().collect();
+        sorted.into_iter().cloned().collect()
+    };
+    let status = match details.status {
+        ProductStatus::Active => "active",
+        ProductStatus::Inactive => "inactive",
+    };
+    Content::new()
+        .with("name", details.name.clone())
+        .with("description", details.description.clone())
+        .with("category", json!(details.category))
+        .with("categoryNames", sorted(details.category.iter().map(|category| &category.name).collect()))
+        .with("attributes", json!(details.attributes))
+        .with("tags", details.tags.clone())
+        .with("tagSet", sorted(details.tags.iter().collect()))
+        .with("brand", details.brand.clone())
+        .with("status", status)
+        .with("price", json!(product.price))
+        .with("effectivePrice", product.price.effective())
+        .with_time("createdAt", created_at)
+}
+
+pub(super) fn stock_content(stock: &Stock) -> Content {
+    let available = stock.on_hand - stock.reserved;
+    Content::new()
+        .with("received", stock.received)
+        .with("adjusted", stock.adjusted)
+        .with("onHand", stock.on_hand)
+        .with("reserved", stock.reserved)
+        .with("sold", stock.sold)
+        .with("available", available)
+        .with("inStock", available > 0)
+}
+
+fn unreadable(error: &dyn std::error::Error) -> Content {
+    Content::new().with("unreadable", error.to_string())
+}
+
+/// Every event of a stream, in order.
+pub(super) async fn events(index: &StreamIndex, category: &str, key: &str) -> Result<Vec<RecordedEvent>, Fault> {
+    let Ok(stream) = StreamName::new(category, key) else { return Ok(Vec::new()) };
+    let (mut events, mut after) = (Vec::new(), StreamVersion::NONE);
+    loop {
+        let slice = index.store().read_stream(&stream, StreamRead::after(after)).await?;
+        let more = slice.has_more();
+        after = slice.events.last().map_or(after, RecordedEvent::version);
+        events.extend(slice.events);
+        if !more {
+            return Ok(events);
+        }
+    }
+}
+
+fn position(index: &StreamIndex) -> PositionToken {
+    let store = index.store();
+    PositionToken::of(store.log().clone(), store.epoch(), store.end())
+}
+
+fn within(rows: Vec<Row>, first: RowVersion, last: RowVersion) -> Option<Vec<Row>> {
+    let within = |row: &Row| row.version.is_some_and(|version| (first..=last).contains(&version));
+    let rows: Vec<Row> = rows.into_iter().filter(within).collect();
+    (rows.len() <= MAX_PAGE).then_some(rows)
+}
+
+impl ProductEvents {
+    pub(super) const fn new(index: StreamIndex) -> Self {
+        Self { index }
+    }
+
+    pub(super) async fn events(&self, key: &str) -> Result<Vec<RecordedEvent>, Fault> {
+        events(&self.index, "product", key).await
+    }
+
+    /// The row after each event.
+    async fn told(&self, key: &str) -> Result<Vec<Row>, Fault> {
+        let events = self.events(key).await?;
+        let created_at = events.first().map(|event| event.metadata.timestamp);
+        let (mut product, mut rows) = (None, Vec::new());
+        for event in &events {
+            let row = match ProductEvent::read(event) {
+                Ok(read) => {
+                    product = Product::evolve(product.take(), &read);
+                    product.as_ref().map(|product: &Product| match product.withdrawn {
+                        true => Row::tombstone(key, version(event.version())),
+                        false => {
+                            Row::new(key, version(event.version())).with_content(product_content(product, created_at))
+                        }
+                    })
+                }
+                Err(error) => Some(Row::new(key, version(event.version())).with_content(unreadable(&error))),
+            };
+            rows.extend(row);
+        }
+        Ok(rows)
+    }
+}
+
+#[async_trait]
+impl RowSet for ProductEvents {
+    fn description(&self) -> SetDescription {
+        SetDescription::owner("products.events", PRODUCT_FIELDS)
+    }
+
+    async fn position(&self) -> Result<PositionToken, Fault> {
+        Ok(position(&self.index))
+    }
+
+    async fn page(&self, read: PageRead) -> Result<Vec<Row>, Fault> {
+        // Whether a product was withdrawn stands in its last event: streams of products are short.
+        let page = self.index.page("product", read.range.after, read.range.through, read.limit).await?;
+        self.by_key(page.into_iter().map(|(key, _)| key).collect(), read.detail).await
+    }
+
+    async fn by_key(&self, mut keys: Vec<String>, _: Detail) -> Result<Vec<Row>, Fault> {
+        keys.sort_unstable();
+        let last = |key: String| async move { Ok(self.told(&key).await?.pop()) };
+        let read = futures::stream::iter(keys.into_iter().map(last)).buffered(READS_AT_ONCE);
+        let rows: Vec<Result<Option<Row>, Fault>> = read.collect().await;
+        rows.into_iter().filter_map(Result::transpose).collect()
+    }
+
+    async fn history(&self, key: &str, first: RowVersion, last: RowVersion) -> Result<Option<Vec<Row>>, Fault> {
+        Ok(within(self.told(key).await?, first, last))
+    }
+}
+
+impl StockEvents {
+    pub(super) const fn new(index: StreamIndex) -> Self {
+        Self { index }
+    }
+
+    pub(super) async fn events(&self, key: &str) -> Result<Vec<RecordedEvent>, Fault> {
+        events(&self.index, "stock", key).await
+    }
+
+    /// The row before the first event, and after each.
+    async fn told(&self, key: &str) -> Result<Vec<Row>, Fault> {
+        let mut stock = Stock::default();
+        let mut rows = vec![Row::new(key, version(StreamVersion::NONE)).with_content(stock_content(&stock))];
+        for event in self.events(key).await? {
+            let row = Row::new(key, version(event.version()));
+            let content = match StockEvent::read(&event) {
+                Ok(read) => match stock.after(&read) {
+                    Ok(next) => {
+                        stock = next;
+                        stock_content(&stock)
+                    }
+                    Err(error) => unreadable(&error),
+                },
+                Err(error) => unreadable(&error),
+            };
+            rows.push(row.with_content(content));
+        }
+        Ok(rows)
+    }
+}
+
+#[async_trait]
+impl RowSet for StockEvents {
+    fn description(&self) -> SetDescription {
+        SetDescription::owner("stock.events", STOCK_FIELDS)
+    }
+
+    async fn position(&self) -> Result<PositionToken, Fault> {
+        Ok(position(&self.index))
+    }
+
+    async fn page(&self, read: PageRead) -> Result<Vec<Row>, Fault> {
+        let range = read.range;
+        let page = self.index.page("product", range.after.clone(), range.through, read.limit).await?;
+        let keys: Vec<String> = page.into_iter().map(|(key, _)| key).collect();
+        if read.detail == Detail::Content {
+            return self.by_key(keys, read.detail).await;
+        }
+        let Some(last) = keys.last().cloned() else { return Ok(Vec::new()) };
+        // Every stock is of a product: as many keys at most.
+        let stocks = self.index.page("stock", range.after, Some(last), MAX_PAGE).await?;
+        let stocks: BTreeMap<String, StreamVersion> = stocks.into_iter().collect();
+        let at = |key: &String| stocks.get(key).copied().unwrap_or(StreamVersion::NONE);
+        Ok(keys.iter().map(|key| Row::new(key, version(at(key)))).collect())
+    }
+
+    async fn by_key(&self, mut keys: Vec<String>, _: Detail) -> Result<Vec<Row>, Fault> {
+        keys.sort_unstable();
+        let last = |key: String| async move {
+            let mut rows = self.told(&key).await?;
+            // Without events it is the stock of a product, or of none.
+            let known = rows.len() > 1 || !events(&self.index, "product", &key).await?.is_empty();
+            Ok(rows.pop().filter(|_| known))
+        };
+        let read = futures::stream::iter(keys.into_iter().map(last)).buffered(READS_AT_ONCE);
+        let rows: Vec<Result<Option<Row>, Fault>> = read.collect().await;
+        rows.into_iter().filter_map(Result::transpose).collect()
+    }
+
+    async fn history(&self, key: &str, first: RowVersion, last: RowVersion) -> Result<Option<Vec<Row>>, Fault> {
+        Ok(within(self.told(key).await?, first, last))
+    }
+}
