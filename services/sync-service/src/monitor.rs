@@ -1,1 +1,138 @@
-//! The monitor: owners and copies compared, fenced by positions.
+//! The monitor: owners and copies compared, fenced by positions, by day and by night.
+//!
+//! * [`pairs`]: which rows are compared with which; [`state`]: what was found, put together over sweeps of both kinds;
+//! * [`sweeps`]: checks, as asked for and by schedule; [`mending`]: repairs, by hand and by policy, and their record;
+//! * [`report`]: the brief's report; `http`: the routes.
+
+mod http;
+pub mod mending;
+pub mod pairs;
+pub mod report;
+pub mod state;
+pub mod sweeps;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use madrigal_consistency::Verdict;
+use madrigal_core::tasks::StopSignal;
+use madrigal_core::{Fault, Host};
+use madrigal_http::Neighbour;
+use madrigal_sqlite::Database;
+use madrigal_telemetry::Check;
+use utoipa::OpenApi;
+
+use self::mending::Repairs;
+use self::pairs::Pairs;
+use self::report::Report;
+use self::state::States;
+
+/// How the monitor works.
+#[derive(Debug, Clone)]
+pub struct MonitorConfig {
+    /// How long after the start of one version sweep the next one begins. Default 20 s.
+    pub versions_every: Duration,
+    /// The same for content sweeps. Default 15 minutes.
+    pub content_every: Duration,
+    /// The share of its time that a scheduled sweep may work, in percent. Default 25.
+    pub share: u32,
+    /// Rows of one pair that the policy may repair in an hour: *missing* and *stale* ones only; 0 is none. Default 100.
+    pub repairs_per_hour: u32,
+}
+
+impl Default for MonitorConfig {
+    fn default() -> Self {
+        Self {
+            versions_every: Duration::from_secs(20),
+            content_every: Duration::from_secs(900),
+            share: 25,
+            repairs_per_hour: 100,
+        }
+    }
+}
+
+/// Compares all copies with their owners. Cheap to clone.
+#[derive(Clone)]
+pub struct Monitor {
+    pub(crate) parts: Arc<Parts>,
+}
+
+pub(crate) struct Parts {
+    pub(crate) config: MonitorConfig,
+    pub(crate) host: Host,
+    pub(crate) pairs: Pairs,
+    pub(crate) states: States,
+    pub(crate) repairs: Repairs,
+    pub(crate) running: sweeps::Running,
+}
+
+impl Monitor {
+    /// A monitor of the row sets that these services hold; its record is kept in `database`.
+    ///
+    /// # Errors
+    /// A [`Fault`] where the database cannot be used.
+    ///
+    /// # Cancellation
+    /// Safe to repeat.
+    pub async fn open(
+        config: MonitorConfig,
+        services: Vec<Neighbour>,
+        database: Database,
+        host: Host,
+    ) -> Result<Self, Fault> {
+        let parts = Parts {
+            pairs: Pairs::new(services, host.clone()),
+            states: States::default(),
+            repairs: Repairs::open(database).await?,
+            running: sweeps::Running::default(),
+            config,
+            host,
+        };
+        Ok(Self { parts: Arc::new(parts) })
+    }
+
+    /// What was last found, over all pairs.
+    pub fn report(&self) -> Report {
+        Report::of(&self.parts.states.all(), self.parts.host.now())
+    }
+
+    /// The routes, for operators, without the edge's layers.
+    pub fn router(&self) -> Router {
+        http::router(self.clone())
+    }
+
+    /// The description of the routes.
+    pub fn openapi() -> utoipa::openapi::OpenApi {
+        http::ConsistencyApi::openapi()
+    }
+
+    /// How the copies are.
+    pub fn health(&self) -> Vec<Check> {
+        let states = self.parts.states.all();
+        let count = |verdict| states.iter().filter(|state| state.verdict() == verdict).count();
+        let (divergent, unverified) = (count(Verdict::Divergent), count(Verdict::Unverified));
+        let detail = format!("{} pairs: {divergent} divergent, {unverified} unverified", states.len());
+        vec![if divergent > 0 {
+            Check::degraded(Check::CONSISTENCY, detail)
+        } else if states.is_empty() {
+            Check::healthy(Check::CONSISTENCY, "nothing was compared yet")
+        } else {
+            Check::healthy(Check::CONSISTENCY, detail)
+        }]
+    }
+
+    /// Sweeps by schedule until `stop`.
+    ///
+    /// # Cancellation
+    /// Safe: a sweep reads only, and a repair is done or not.
+    pub async fn run(&self, stop: StopSignal) {
+        self.sweep_by_schedule(stop).await;
+    }
+}
+
+impl std::fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Monitor").field("config", &self.parts.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,188 @@
+//! The routes about copies: for operators.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::{StatusCode, header};
+use madrigal_core::tasks;
+use madrigal_http::problem::{self, Answered};
+use madrigal_http::{Body, Caller, Path};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::{OpenApi, ToSchema};
+
+use super::Monitor;
+use super::report::{Inconsistency, Report, inconsistencies};
+use super::sweeps::CheckAsked;
+
+/// How long a request waits for its check before it is answered with 202.
+const WAIT: Duration = Duration::from_secs(10);
+/// How often it looks.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Entries of the record in one answer.
+const RECORD: usize = 200;
+
+pub(super) fn router(monitor: Monitor) -> Router {
+    Router::new()
+        .route("/v1/consistency/checks", post(check))
+        .route("/v1/consistency/checks/{checkId}", get(get_check))
+        .route("/v1/consistency/report", get(get_report))
+        .route("/v1/consistency/divergences", get(list_divergences))
+        .route("/v1/consistency/divergences/{id}/repair", post(repair))
+        .route("/v1/consistency/repairs", get(list_repairs))
+        .with_state(monitor)
+}
+
+/// The OpenAPI description of these routes.
+#[derive(Debug, OpenApi)]
+#[openapi(
+    paths(check, get_check, get_report, list_divergences, repair, list_repairs),
+    tags((name = "consistency", description = "Whether copies say what their owners say"))
+)]
+pub(super) struct ConsistencyApi;
+
+/// What is to be checked.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct CheckBody {
+    /// Contents too, not versions only.
+    #[serde(default)]
+    deep: bool,
+    /// One pair only, as in `orders.view`.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-z.-]+$")]
+    pair: Option<String>,
+    /// Rows that diverge are repaired (at most 500), and everything is looked at once more.
+    #[serde(default)]
+    repair: bool,
+}
+
+/// Checks all pairs, or one. Where that takes longer than ten seconds, the answer is 202 and the check is asked for again.
+#[utoipa::path(post, path = "/v1/consistency/checks", tag = "consistency", request_body = CheckBody,
+    responses(
+        (status = 200, description = "The report", body = Report),
+        (status = 202, description = "Under way; `Location` is where its report will be"),
+        (status = 400, description = "Malformed"), (status = 401, description = "No valid token"),
+        (status = 403, description = "Not an operator"), (status = 404, description = "No such pair"),
+        (status = 413, description = "Body too large"), (status = 415, description = "Not JSON"),
+        (status = 422, description = "Invalid body"), (status = 503, description = "Try again")),
+    security(("bearer" = [])))]
+async fn check(State(monitor): State<Monitor>, caller: Caller, Body(body, _): Body<CheckBody>) -> Answered<Response> {
+    caller.require_operator()?;
+    if body.pair.as_deref().is_some_and(|name| super::pairs::PAIRS.iter().all(|pair| pair.name != name)) {
+        return Err(problem::not_found("such pair"));
+    }
+    let repair_as = body.repair.then(|| caller.actor());
+    let id = monitor.begin_check(CheckAsked { deep: body.deep, pair: body.pair, repair_as });
+    let done = tasks::within(WAIT, async {
+        loop {
+            if let Some(Some(report)) = monitor.parts.running.of(&id) {
+                return report;
+            }
+            tasks::sleep(LOOK_EVERY).await;
+        }
+    });
+    Ok(match done.await {
+        Some(report) => Json(report).into_response(),
+        None => under_way(&id),
+    })
+}
+
+/// A check that was asked for: its report, or that it is under way.
+#[utoipa::path(get, path = "/v1/consistency/checks/{checkId}", tag = "consistency",
+    params(("checkId" = String, Path)),
+    responses(
+        (status = 200, description = "The report", body = Report), (status = 202, description = "Under way"),
+        (status = 401, description = "No valid token"), (status = 403, description = "Not an operator"),
+        (status = 404, description = "No such check (any more)")),
+    security(("bearer" = [])))]
+async fn get_check(State(monitor): State<Monitor>, caller: Caller, Path(id): Path<String>) -> Answered<Response> {
+    caller.require_operator()?;
+    match monitor.parts.running.of(&id) {
+        Some(Some(report)) => Ok(Json(report).into_response()),
+        Some(None) => Ok(under_way(&id)),
+        None => Err(problem::not_found("such check")),
+    }
+}
+
+fn under_way(id: &str) -> Response {
+    let location = format!("/v1/consistency/checks/{id}");
+    (StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(json!({ "checkId": id, "state": "running" })))
+        .into_response()
+}
+
+/// What was last found, over all pairs.
+#[utoipa::path(get, path = "/v1/consistency/report", tag = "consistency",
+    responses(
+        (status = 200, description = "The report", body = Report), (status = 401, description = "No valid token"),
+        (status = 403, description = "Not an operator")),
+    security(("bearer" = [])))]
+async fn get_report(State(monitor): State<Monitor>, caller: Caller) -> Answered<Json<Report>> {
+    caller.require_operator()?;
+    Ok(Json(monitor.report()))
+}
+
+/// Rows that diverge, of all pairs.
+#[derive(Debug, serde::Serialize, ToSchema)]
+pub(super) struct Divergences {
+    /// At most 1,000 of each pair.
+    items: Vec<Inconsistency>,
+}
+
+/// Rows that diverge, with both rows side by side.
+#[utoipa::path(get, path = "/v1/consistency/divergences", tag = "consistency",
+    responses(
+        (status = 200, description = "All that are known", body = Divergences),
+        (status = 401, description = "No valid token"), (status = 403, description = "Not an operator")),
+    security(("bearer" = [])))]
+async fn list_divergences(State(monitor): State<Monitor>, caller: Caller) -> Answered<Json<Divergences>> {
+    caller.require_operator()?;
+    let states = monitor.parts.states.all();
+    Ok(Json(Divergences { items: states.iter().flat_map(inconsistencies).collect() }))
+}
+
+/// How a row is repaired.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RepairBody {
+    /// Whether it is done; otherwise the answer says what would be.
+    #[serde(default)]
+    apply: bool,
+}
+
+/// Looks at a row that diverges once more, and writes its owner's row into the copy if `apply` is true.
+#[utoipa::path(post, path = "/v1/consistency/divergences/{id}/repair", tag = "consistency", request_body = RepairBody,
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, description = "What was, or would be, done: `outcome`, with both rows"),
+        (status = 400, description = "Malformed"), (status = 401, description = "No valid token"),
+        (status = 403, description = "Not an operator"), (status = 404, description = "No such row (any more)"),
+        (status = 413, description = "Body too large"), (status = 415, description = "Not JSON"),
+        (status = 422, description = "Invalid body"), (status = 503, description = "Try again")),
+    security(("bearer" = [])))]
+async fn repair(
+    State(monitor): State<Monitor>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(body, _): Body<RepairBody>,
+) -> Answered<Response> {
+    caller.require_operator()?;
+    let found = monitor.parts.states.divergence(&id);
+    let (declared, divergence) = found.ok_or_else(|| problem::not_found("such row that diverges"))?;
+    let entry = monitor.repair(declared, divergence, body.apply, &caller.actor()).await;
+    Ok(Json(entry.map_err(|fault| problem::from_fault(&fault))?).into_response())
+}
+
+/// The record of repairs, newest first.
+#[utoipa::path(get, path = "/v1/consistency/repairs", tag = "consistency",
+    responses(
+        (status = 200, description = "`items`, at most 200"), (status = 401, description = "No valid token"),
+        (status = 403, description = "Not an operator"), (status = 503, description = "Try again")),
+    security(("bearer" = [])))]
+async fn list_repairs(State(monitor): State<Monitor>, caller: Caller) -> Answered<Json<serde_json::Value>> {
+    caller.require_operator()?;
+    let items = monitor.repairs(RECORD).await.map_err(|fault| problem::from_fault(&fault))?;
+    Ok(Json(json!({ "items": items })))
+}

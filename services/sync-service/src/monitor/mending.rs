@@ -1,0 +1,149 @@
+//! Repairs: by hand, by policy, and their record.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use madrigal_consistency::{Budget, Divergence, Outcome, Policy, RepairEntry};
+use madrigal_core::Fault;
+use madrigal_sqlite::{Database, Migration};
+
+use super::Monitor;
+use super::pairs::DeclaredPair;
+use super::state::PairState;
+
+/// The most rows that one run may repair.
+pub const CEILING: usize = 500;
+/// Entries of the record that are kept; older ones go.
+const KEPT: i64 = 10_000;
+
+const STEPS: &[Migration] = &[Migration {
+    version: 1,
+    name: "the record of repairs",
+    sql: "CREATE TABLE repairs (id INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL) STRICT;",
+}];
+
+/// The record of repairs, and what the policy has used of its hour.
+#[derive(Debug)]
+pub struct Repairs {
+    database: Database,
+    budgets: Mutex<BTreeMap<&'static str, Budget>>,
+}
+
+impl Repairs {
+    pub(super) async fn open(database: Database) -> Result<Self, Fault> {
+        database.migrate("monitor", STEPS).await?;
+        Ok(Self { database, budgets: Mutex::default() })
+    }
+
+    async fn record(&self, entry: &RepairEntry) -> Result<(), Fault> {
+        let text = serde_json::to_string(entry).map_err(|error| Fault::permanent("monitor", "record repair", error))?;
+        let written = self.database.write("record-repair", move |tx| {
+            tx.execute("INSERT INTO repairs (entry) VALUES (?1)", [text])?;
+            tx.execute("DELETE FROM repairs WHERE id <= (SELECT max(id) FROM repairs) - ?1", [KEPT])?;
+            Ok(())
+        });
+        written.await
+    }
+
+    /// The latest entries, newest first.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the engine broke.
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    pub async fn latest(&self, limit: usize) -> Result<Vec<RepairEntry>, Fault> {
+        let limit = i64::try_from(limit.min(1_000)).unwrap_or(1_000);
+        let read = self.database.read("list-repairs", move |connection| {
+            let mut select = connection.prepare_cached("SELECT entry FROM repairs ORDER BY id DESC LIMIT ?1")?;
+            let rows = select.query_map([limit], |row| row.get::<_, String>(0))?;
+            rows.collect::<Result<Vec<String>, _>>()
+        });
+        let entries = read.await?;
+        Ok(entries.iter().filter_map(|entry| serde_json::from_str(entry).ok()).collect())
+    }
+
+    fn allows(&self, pair: &'static str, policy: &Policy, now: madrigal_core::Timestamp) -> bool {
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        budgets.entry(pair).or_default().take(policy, now)
+    }
+}
+
+impl Monitor {
+    /// Repairs one row that was reported; without `apply` only says what would be done.
+    ///
+    /// # Errors
+    /// A [`Fault`] where the services do not answer, or the pair is not there (any more).
+    ///
+    /// # Cancellation
+    /// Safe to repeat.
+    pub async fn repair(
+        &self,
+        declared: DeclaredPair,
+        divergence: Divergence,
+        apply: bool,
+        by: &str,
+    ) -> Result<RepairEntry, Fault> {
+        let found = self.parts.pairs.find(Some(declared.name)).await;
+        let Some((_, pair)) = found.pairs.into_iter().next() else {
+            return Err(Fault::not_applied("monitor", "repair", format!("{} cannot be compared", declared.name)));
+        };
+        let key = divergence.key.clone();
+        let entry = pair.repair(divergence, apply, by, &self.parts.host).await?;
+        if matches!(entry.outcome, Outcome::Repaired | Outcome::Healed) {
+            self.parts.states.cured(declared.name, &key);
+        }
+        if apply {
+            tracing::info!(pair = declared.name, outcome = ?entry.outcome, by, "a row of a copy was repaired");
+            self.parts.repairs.record(&entry).await?;
+        }
+        Ok(entry)
+    }
+
+    /// The record of repairs, newest first.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the engine broke.
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    pub async fn repairs(&self, limit: usize) -> Result<Vec<RepairEntry>, Fault> {
+        self.parts.repairs.latest(limit).await
+    }
+
+    /// Repairs what these pairs diverge in, whatever it is, up to [`CEILING`] rows.
+    pub(super) async fn repair_all(&self, states: &[PairState], by: &str) {
+        let mut rows: Vec<(DeclaredPair, Divergence)> = Vec::new();
+        for state in states {
+            let left = CEILING - rows.len();
+            rows.extend(state.report.divergences.iter().take(left).map(|row| (state.declared, row.clone())));
+        }
+        for (declared, row) in rows {
+            self.repair_or_tell(declared, row, by).await;
+        }
+    }
+
+    /// Repairs what the policy allows.
+    pub(super) async fn repair_by_policy(&self, states: &[PairState]) {
+        let policy = Policy::careful(self.parts.config.repairs_per_hour);
+        let mut rows: Vec<(DeclaredPair, Divergence)> = Vec::new();
+        for state in states {
+            for row in state.report.divergences.iter().filter(|row| policy.allows(row.issue)) {
+                let now = self.parts.host.now();
+                if rows.len() >= CEILING || !self.parts.repairs.allows(state.declared.name, &policy, now) {
+                    break;
+                }
+                rows.push((state.declared, row.clone()));
+            }
+        }
+        for (declared, row) in rows {
+            self.repair_or_tell(declared, row, "policy").await;
+        }
+    }
+
+    async fn repair_or_tell(&self, declared: DeclaredPair, row: Divergence, by: &str) {
+        if let Err(fault) = self.repair(declared, row, true, by).await {
+            tracing::warn!(pair = declared.name, error = %fault.chain(), "a row could not be repaired");
+        }
+    }
+}

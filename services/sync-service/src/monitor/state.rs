@@ -1,0 +1,108 @@
+//! What was found of each pair: the latest sweep, and what content sweeps found that versions do not tell.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use madrigal_consistency::{Content, Detail, Divergence, PairReport, Verdict};
+use madrigal_core::Timestamp;
+
+use super::pairs::DeclaredPair;
+
+/// What is known of a pair.
+#[derive(Debug, Clone)]
+pub struct PairState {
+    /// Which.
+    pub declared: DeclaredPair,
+    /// The latest sweep, with what earlier content sweeps found and is so still.
+    pub report: PairReport,
+    /// When the last content sweep ended.
+    pub content_at: Option<Timestamp>,
+    /// When each row that diverges was first found, by key.
+    pub found_at: BTreeMap<String, Timestamp>,
+}
+
+impl PairState {
+    /// What is said of the pair.
+    pub const fn verdict(&self) -> Verdict {
+        self.report.verdict()
+    }
+}
+
+/// The id of a row that diverges: the same as long as it does, whenever it is found.
+pub fn divergence_id(pair: &str, key: &str) -> String {
+    format!("{:016x}", Content::new().with("pair", pair).with("key", key).hash(&[]))
+}
+
+/// All pairs' states.
+#[derive(Debug, Default)]
+pub struct States(Mutex<BTreeMap<&'static str, PairState>>);
+
+impl States {
+    /// All of them, by name.
+    pub fn all(&self) -> Vec<PairState> {
+        self.states().values().cloned().collect()
+    }
+
+    /// One pair's.
+    pub fn of(&self, name: &str) -> Option<PairState> {
+        self.states().get(name).cloned()
+    }
+
+    /// The row with this id that diverges.
+    pub fn divergence(&self, id: &str) -> Option<(DeclaredPair, Divergence)> {
+        self.states().values().find_map(|state| {
+            let name = state.declared.name;
+            let found = state.report.divergences.iter().find(|row| divergence_id(name, &row.key) == id);
+            found.map(|row| (state.declared, row.clone()))
+        })
+    }
+
+    /// Takes in a sweep.
+    pub fn swept(&self, declared: DeclaredPair, report: PairReport) -> PairState {
+        let mut states = self.states();
+        let before = states.remove(declared.name);
+        let (content_before, mut known) = before.map_or((None, BTreeMap::new()), |it| (it.content_at, it.found_at));
+        let deep = report.detail == Detail::Content && report.trouble.is_none();
+        let content_at = if deep { Some(report.ended_at) } else { content_before };
+        let found_at = report.divergences.iter().map(|row| {
+            let first = known.remove(&row.key).unwrap_or(report.ended_at);
+            (row.key.clone(), first)
+        });
+        let found_at = found_at.collect();
+        let state = PairState { declared, report, content_at, found_at };
+        states.insert(declared.name, state.clone());
+        state
+    }
+
+    /// Takes in that a row was looked at once more and is equal now.
+    pub fn cured(&self, pair: &str, key: &str) {
+        if let Some(state) = self.states().get_mut(pair) {
+            let rows = &mut state.report.divergences;
+            let before = rows.len();
+            rows.retain(|row| row.key != key);
+            let cured = (before - rows.len()) as u64;
+            state.report.divergent -= cured;
+            state.report.consistent += cured;
+            state.found_at.remove(key);
+        }
+    }
+
+    fn states(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, PairState>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The report of a version sweep, with rows that an earlier content sweep found, were looked at again (`again`), and diverge
+/// still: the sweep by versions took them as equal.
+pub fn with_known(mut sweep: PairReport, again: PairReport) -> PairReport {
+    for row in again.divergences {
+        if sweep.divergences.iter().all(|known| known.key != row.key) {
+            sweep.divergent += 1;
+            sweep.consistent = sweep.consistent.saturating_sub(1);
+            if sweep.divergences.len() < PairReport::MAX_LISTED {
+                sweep.divergences.push(row);
+            }
+        }
+    }
+    sweep
+}
