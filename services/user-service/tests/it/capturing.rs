@@ -1,8 +1,14 @@
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use madrigal_bus::{DynTopicSource, Message, PollFrom, Start};
-use madrigal_cdc::{Change, Op, RowVersions, change_of};
-use madrigal_core::RowVersion;
+use async_trait::async_trait;
+use madrigal_bus::{
+    ConsumerOptions, Delivery, DynTopicSource, HandleError, Handler, MemoryOffsets, Message, ParkedFilter, PollError,
+    PollFrom, Start, Subscriber,
+};
+use madrigal_cdc::{Change, MemorySink, Op, RowVersions, Sink, SinkBatch, Value, Write, change_of};
+use madrigal_core::{LogName, Position, RowVersion};
 use madrigal_projection::Checkpoint;
 use serde_json::json;
 
@@ -136,10 +142,16 @@ async fn a_group_that_begins_late_hears_of_everybody() {
     let shop = Shop::open().await;
     let id = busy(&shop).await;
     let changes = shop.service.changes();
-    let end = Checkpoint { epoch: changes.epoch(), position: changes.end().await.unwrap() };
-    madrigal_cdc::ChangeSource::acknowledge(changes, "a-test", end).await.unwrap();
-    assert!(changes.prune().await.unwrap() > 0);
+    // As if there had been more changes than are kept: only a minute of pruning would bring them away.
+    plain_sql(
+        &shop,
+        "DELETE FROM changes; UPDATE changes_log SET pruned_through = (SELECT max(seq) FROM sqlite_sequence)",
+    );
+    let gone = Checkpoint { epoch: changes.epoch(), position: Position(1) };
     let topic = topic(&shop, "users");
+    let refused = topic.poll(PollFrom::After(gone), 1_000, Duration::ZERO).await;
+    let Err(PollError::Fault(fault)) = refused else { panic!("{refused:?}") };
+    assert!(fault.chain().contains("take a snapshot again"), "{}", fault.chain());
     let first = topic.poll(PollFrom::Start(Start::Earliest), 1_000, Duration::ZERO).await.unwrap();
     let at = Checkpoint { epoch: first.epoch, position: first.scanned_through };
     let next = topic.poll(PollFrom::After(at), 1_000, Duration::ZERO).await.unwrap();
@@ -147,4 +159,63 @@ async fn a_group_that_begins_late_hears_of_everybody() {
     let outline: Vec<_> =
         told.iter().map(|change| (change.op, change.key().unwrap().only().unwrap().as_i64())).collect();
     assert_eq!(outline, [(Op::Read, Some(id))]);
+}
+
+/// Applies to a copy what a message tells; one user is poison to it.
+struct IntoCopy {
+    copy: MemorySink,
+    poison: i64,
+}
+
+#[async_trait]
+impl Handler for IntoCopy {
+    async fn handle(&self, message: &Message, _: &Delivery) -> Result<(), HandleError> {
+        let change = change_of(message).map_err(HandleError::poison)?;
+        if change.key().and_then(|key| key.only()).and_then(Value::as_i64) == Some(self.poison) {
+            return Err(HandleError::poison("a user that nobody understands"));
+        }
+        let version = RowVersions::column("version").of(&change).map_err(HandleError::poison)?;
+        let write = Write { key: message.key.clone(), version, row: change.after };
+        let batch = SinkBatch { log: LogName::parse("users").unwrap(), writes: vec![write], through: None };
+        self.copy.apply(batch).await.map(|_| ()).map_err(HandleError::retry)
+    }
+}
+
+#[tokio::test]
+async fn a_user_that_cannot_be_copied_parks_alone_and_the_others_stay_in_order() {
+    let shop = Shop::open().await;
+    let ids = [shop.register("quinta").await, shop.register("orlando").await, shop.register("sesto").await];
+    for (round, id) in [1, 2, 3].into_iter().zip(ids).cycle().take(9) {
+        plain_sql(&shop, &format!("UPDATE users SET profile = '{{\"firstName\":\"{round}\"}}' WHERE id = {id}"));
+    }
+    let handler = Arc::new(IntoCopy { copy: MemorySink::new(), poison: ids[1] });
+    let (offsets, options) =
+        (Arc::new(MemoryOffsets::new()), ConsumerOptions { lanes_at_once: 3, ..Default::default() });
+    let group = Subscriber::new(
+        "copier",
+        topic(&shop, "users"),
+        Start::Earliest,
+        Arc::clone(&handler) as _,
+        offsets,
+        shop.host.clone(),
+        options,
+    );
+    group.catch_up().await.unwrap();
+    let copies = handler.copy.scan(None, 100).await.unwrap();
+    let copied: Vec<(String, u64)> = copies.iter().map(|(key, copy)| (key.clone(), copy.version.count())).collect();
+    assert_eq!(copied, [(format!("{{\"id\":{}}}", ids[0]), 4), (format!("{{\"id\":{}}}", ids[2]), 4)]);
+    let parked = group.control().parked(ParkedFilter::default()).await.unwrap();
+    assert_eq!(parked.iter().map(|parked| parked.lane.clone()).collect::<HashSet<_>>().len(), 1);
+    assert_eq!(parked.len(), 4, "everything of that key, in order, and nothing else");
+}
+
+#[tokio::test]
+async fn a_change_is_the_same_after_a_long_poll_between_processes() {
+    let shop = Shop::open().await;
+    busy(&shop).await;
+    for message in messages(&shop, "users").await {
+        let received = Message::from_json(message.to_json().unwrap().get()).unwrap();
+        assert_eq!(received, message);
+        assert_eq!(change_of(&received).unwrap(), change_of(&message).unwrap());
+    }
 }
