@@ -7,9 +7,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::{StatusCode, header};
+use madrigal_consistency::{Damage, Planted};
 use madrigal_core::tasks;
 use madrigal_http::problem::{self, Answered};
-use madrigal_http::{Body, Caller, Path};
+use madrigal_http::{Body, Caller, FieldError, Path};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::{OpenApi, ToSchema};
@@ -22,6 +23,8 @@ use super::sweeps::CheckAsked;
 const WAIT: Duration = Duration::from_secs(10);
 /// How often it looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// The longest reason of a repair, in characters.
+const MAX_REASON: usize = 500;
 /// Entries of the record in one answer.
 const RECORD: usize = 200;
 
@@ -33,13 +36,14 @@ pub(super) fn router(monitor: Monitor) -> Router {
         .route("/v1/consistency/divergences", get(list_divergences))
         .route("/v1/consistency/divergences/{id}/repair", post(repair))
         .route("/v1/consistency/repairs", get(list_repairs))
+        .route("/v1/consistency/damage", post(damage))
         .with_state(monitor)
 }
 
 /// The OpenAPI description of these routes.
 #[derive(Debug, OpenApi)]
 #[openapi(
-    paths(check, get_check, get_report, list_divergences, repair, list_repairs),
+    paths(check, get_check, get_report, list_divergences, repair, list_repairs, damage),
     tags((name = "consistency", description = "Whether copies say what their owners say"))
 )]
 pub(super) struct ConsistencyApi;
@@ -150,6 +154,9 @@ pub(super) struct RepairBody {
     /// Whether it is done; otherwise the answer says what would be.
     #[serde(default)]
     apply: bool,
+    /// Why, for the record of repairs.
+    #[schema(min_length = 1, max_length = 500)]
+    reason: Option<String>,
 }
 
 /// Looks at a row that diverges once more, and writes its owner's row into the copy if `apply` is true.
@@ -169,9 +176,13 @@ async fn repair(
     Body(body, _): Body<RepairBody>,
 ) -> Answered<Response> {
     caller.require_operator()?;
+    if body.reason.as_deref().is_some_and(|reason| reason.trim().is_empty() || reason.chars().count() > MAX_REASON) {
+        let detail = format!("a reason has 1 to {MAX_REASON} characters");
+        return Err(problem::invalid_body(vec![FieldError { pointer: "/reason".to_owned(), detail }]));
+    }
     let found = monitor.parts.states.divergence(&id);
     let (declared, divergence) = found.ok_or_else(|| problem::not_found("such row that diverges"))?;
-    let entry = monitor.repair(declared, divergence, body.apply, &caller.actor()).await;
+    let entry = monitor.repair_because(declared, divergence, body.apply, &caller.actor(), body.reason).await;
     Ok(Json(entry.map_err(|fault| problem::from_fault(&fault))?).into_response())
 }
 
@@ -185,4 +196,65 @@ async fn list_repairs(State(monitor): State<Monitor>, caller: Caller) -> Answere
     caller.require_operator()?;
     let items = monitor.repairs(RECORD).await.map_err(|fault| problem::from_fault(&fault))?;
     Ok(Json(json!({ "items": items })))
+}
+
+/// What is done to a row of a copy.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct DamageBody {
+    /// The copy, as in `orders.view`.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-z.-]+$")]
+    copy: String,
+    /// The row.
+    #[schema(min_length = 1, max_length = 200)]
+    key: String,
+    /// How.
+    damage: DamageKind,
+}
+
+/// A kind of damage.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum DamageKind {
+    /// Another content under the same version.
+    Change,
+    /// The row is taken away.
+    Delete,
+    /// A row that the owner does not have.
+    Add,
+    /// The row under an older version.
+    Older,
+    /// The row under a version that the owner has not reached.
+    Newer,
+}
+
+/// Damages a row of a copy behind everybody's back, to see whether that is found. Refused unless the shop was started so
+/// that it may be damaged.
+#[utoipa::path(post, path = "/v1/consistency/damage", tag = "consistency", request_body = DamageBody,
+    responses(
+        (status = 200, description = "It is done"),
+        (status = 400, description = "Malformed"), (status = 401, description = "No valid token"),
+        (status = 403, description = "Not an operator, or not in this shop"),
+        (status = 404, description = "No such copy, or no such row to damage"),
+        (status = 413, description = "Body too large"), (status = 415, description = "Not JSON"),
+        (status = 422, description = "Invalid body"), (status = 503, description = "Try again")),
+    security(("bearer" = [])))]
+async fn damage(State(monitor): State<Monitor>, caller: Caller, Body(body, _): Body<DamageBody>) -> Answered<Response> {
+    caller.require_operator()?;
+    let damage = match body.damage {
+        DamageKind::Change => Damage::Change,
+        DamageKind::Delete => Damage::Delete,
+        DamageKind::Add => Damage::Add,
+        DamageKind::Older => Damage::Older,
+        DamageKind::Newer => Damage::Newer,
+    };
+    let declared = super::pairs::PAIRS.iter().find(|pair| pair.copy == body.copy);
+    let name = declared.map(|declared| declared.name).ok_or_else(|| problem::not_found("such copy"))?;
+    let planted = monitor.plant(name, &body.key, damage).await.map_err(|fault| problem::from_fault(&fault))?;
+    match planted {
+        None => Err(problem::not_found("such copy")),
+        Some(Planted::NoSuchRow) => Err(problem::not_found("row to damage so")),
+        Some(Planted::Refused { why }) => Err(problem::forbidden(why)),
+        Some(Planted::Done) => Ok(Json(json!({ "copy": body.copy, "key": body.key, "done": true })).into_response()),
+    }
 }

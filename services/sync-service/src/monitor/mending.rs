@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use madrigal_consistency::{Budget, Divergence, Outcome, Policy, RepairEntry};
+use madrigal_consistency::{Budget, Damage, Divergence, Outcome, Planted, Policy, RepairEntry};
 use madrigal_core::Fault;
 use madrigal_sqlite::{Database, Migration};
+use serde::{Deserialize, Serialize};
 
 use super::Monitor;
 use super::pairs::DeclaredPair;
@@ -22,6 +23,18 @@ const STEPS: &[Migration] = &[Migration {
     sql: "CREATE TABLE repairs (id INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL) STRICT;",
 }];
 
+/// A repair as it is recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recorded {
+    /// What was done.
+    #[serde(flatten)]
+    pub entry: RepairEntry,
+    /// Why, where somebody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
 /// The record of repairs, and what the policy has used of its hour.
 #[derive(Debug)]
 pub struct Repairs {
@@ -35,8 +48,14 @@ impl Repairs {
         Ok(Self { database, budgets: Mutex::default() })
     }
 
-    async fn record(&self, entry: &RepairEntry) -> Result<(), Fault> {
-        let text = serde_json::to_string(entry).map_err(|error| Fault::permanent("monitor", "record repair", error))?;
+    async fn record(&self, entry: &Recorded) -> Result<(), Fault> {
+        // What the rows said may be personal, and this record outlives them.
+        let mut entry = entry.clone();
+        for row in [&mut entry.entry.divergence.owner, &mut entry.entry.divergence.copy].into_iter().flatten() {
+            row.content = None;
+        }
+        let text =
+            serde_json::to_string(&entry).map_err(|error| Fault::permanent("monitor", "record repair", error))?;
         let written = self.database.write("record-repair", move |tx| {
             tx.execute("INSERT INTO repairs (entry) VALUES (?1)", [text])?;
             tx.execute("DELETE FROM repairs WHERE id <= (SELECT max(id) FROM repairs) - ?1", [KEPT])?;
@@ -52,7 +71,7 @@ impl Repairs {
     ///
     /// # Cancellation
     /// Safe: reads only.
-    pub async fn latest(&self, limit: usize) -> Result<Vec<RepairEntry>, Fault> {
+    pub async fn latest(&self, limit: usize) -> Result<Vec<Recorded>, Fault> {
         let limit = i64::try_from(limit.min(1_000)).unwrap_or(1_000);
         let read = self.database.read("list-repairs", move |connection| {
             let mut select = connection.prepare_cached("SELECT entry FROM repairs ORDER BY id DESC LIMIT ?1")?;
@@ -84,6 +103,24 @@ impl Monitor {
         apply: bool,
         by: &str,
     ) -> Result<RepairEntry, Fault> {
+        Ok(self.repair_because(declared, divergence, apply, by, None).await?.entry)
+    }
+
+    /// As [`Monitor::repair`], with a reason that is kept in the record.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancellation
+    /// Safe to repeat.
+    pub async fn repair_because(
+        &self,
+        declared: DeclaredPair,
+        divergence: Divergence,
+        apply: bool,
+        by: &str,
+        reason: Option<String>,
+    ) -> Result<Recorded, Fault> {
         let found = self.parts.pairs.find(Some(declared.name)).await;
         let Some((_, pair)) = found.pairs.into_iter().next() else {
             return Err(Fault::not_applied("monitor", "repair", format!("{} cannot be compared", declared.name)));
@@ -93,11 +130,27 @@ impl Monitor {
         if matches!(entry.outcome, Outcome::Repaired | Outcome::Healed) {
             self.parts.states.cured(declared.name, &key);
         }
+        let entry = Recorded { entry, reason };
         if apply {
-            tracing::info!(pair = declared.name, outcome = ?entry.outcome, by, "a row of a copy was repaired");
+            tracing::info!(pair = declared.name, outcome = ?entry.entry.outcome, by, "a row of a copy was repaired");
             self.parts.repairs.record(&entry).await?;
         }
         Ok(entry)
+    }
+
+    /// Damages a row of this pair's copy, if the service that keeps it allows that; `None` where there is no such pair.
+    ///
+    /// # Errors
+    /// A [`Fault`] where the service does not answer.
+    ///
+    /// # Cancellation
+    /// The damage may or may not be done.
+    pub async fn plant(&self, pair: &str, key: &str, damage: Damage) -> Result<Option<Planted>, Fault> {
+        let found = self.parts.pairs.find(Some(pair)).await;
+        match found.pairs.into_iter().next() {
+            Some((_, pair)) => pair.copy().plant(key, damage).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The record of repairs, newest first.
@@ -107,7 +160,7 @@ impl Monitor {
     ///
     /// # Cancellation
     /// Safe: reads only.
-    pub async fn repairs(&self, limit: usize) -> Result<Vec<RepairEntry>, Fault> {
+    pub async fn repairs(&self, limit: usize) -> Result<Vec<Recorded>, Fault> {
         self.parts.repairs.latest(limit).await
     }
 
