@@ -51,14 +51,7 @@ impl SqliteKeyValue {
     /// Safe: reads only.
     pub async fn get(&self, key: &str) -> Result<Option<Versioned>, Fault> {
         let key = key.to_owned();
-        self.database
-            .read("get-value", move |connection| {
-                connection
-                    .prepare_cached("SELECT version, value FROM key_values WHERE key = ?1")?
-                    .query_row([key], |row| Ok(Versioned { version: unsigned(row.get(0)?), value: row.get(1)? }))
-                    .optional()
-            })
-            .await
+        self.database.read("get-value", move |connection| get(connection, &key)).await
     }
 
     /// Puts a value (or a tombstone) unless the one that is there is as new or newer; whether it was put.
@@ -87,4 +80,15 @@ pub fn put(tx: &sql::Transaction<'_>, key: &str, versioned: &Versioned) -> sql::
         )?
         .execute(params![key, number(versioned.version), versioned.value])?;
     Ok(changed == 1)
+}
+
+/// As [`SqliteKeyValue::get`], inside a caller's transaction or read.
+///
+/// # Errors
+/// An SQL error if the engine broke.
+pub fn get(connection: &sql::Connection, key: &str) -> sql::Result<Option<Versioned>> {
+    connection
+        .prepare_cached("SELECT version, value FROM key_values WHERE key = ?1")?
+        .query_row([key], |row| Ok(Versioned { version: unsigned(row.get(0)?), value: row.get(1)? }))
+        .optional()
 }

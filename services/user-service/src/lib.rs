@@ -9,7 +9,7 @@
 //! * [`service`]: opening it, and what it offers to the process around it; [`config`]: what can be set;
 //! * [`models`], [`events`]: users, their fields, what happens to them;
 //! * `commands`, `queries`: what is done and what is asked; [`projections`]: the read model `user_profiles`;
-//! * `repositories`, `migrations`: SQL; `capture`: what others hear of the tables;
+//! * `repositories`, `migrations`: SQL; `capture`: what others hear of the tables; `copies`: read models;
 //! * `keys`, [`passwords`]: secrets;
 //! * `http`: the public routes.
 
@@ -22,6 +22,7 @@ pub mod service;
 
 mod capture;
 mod commands;
+mod copies;
 mod http;
 mod keys;
 mod migrations;

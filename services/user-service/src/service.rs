@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use madrigal_bus::DynTopicSource;
 use madrigal_contracts::user::{FindBuyer, GetBuyer, GetPersonKey};
+use madrigal_contracts::{changes as contracts_changes, copies as contracts_copies};
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Fault, Host, PersonId};
 use madrigal_http::{Calls, TokenSigner};
@@ -12,6 +13,7 @@ use madrigal_sqlite::SqliteChanges;
 use madrigal_telemetry::Check;
 
 use crate::config::UserConfig;
+use crate::copies::ReadModels;
 use crate::keys::KeyStore;
 use crate::passwords::Passwords;
 use crate::queries::{BuyerCache, BuyerNamed, BuyerOf, KeyOf};
@@ -35,6 +37,7 @@ impl UserService {
         let UserConfig { dir, master_key, passwords, session_lifetime } = config;
         let users = migrations::open_users(&dir).await?;
         let changes = capture::open(&users, &host).await?;
+        let read_models = ReadModels::open(&dir, host.clone()).await?;
         let keys = KeyStore::open(&dir.join("keys"), master_key, host.clone()).await?;
         let merge_rules = commands::merge_rules().map_err(|error| Fault::permanent("user-service", "open", error))?;
         let highest = users.read("highest-id", users::highest_id).await?.max(keys.highest_person().await?);
@@ -55,6 +58,8 @@ impl UserService {
             .on::<GetBuyer>(Arc::new(BuyerOf(Arc::clone(&state))))
             .on::<FindBuyer>(Arc::new(BuyerNamed(Arc::clone(&state))))
             .on::<GetPersonKey>(Arc::new(KeyOf(Arc::clone(&state))));
+        let calls = contracts_changes::answering(calls, Arc::new(state.changes.clone()));
+        let calls = contracts_copies::answering(calls, read_models.keepers());
         Ok(Self { state, calls: Arc::new(calls) })
     }
 
