@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use madrigal_bus::DynTopicSource;
+use madrigal_consistency::DynRowSet;
+use madrigal_contracts::{copies, rows};
 use madrigal_core::tasks::StopSignal;
 use madrigal_core::{Fault, Host, LogName};
 use madrigal_http::calls::Calls;
@@ -17,7 +19,9 @@ use crate::collectors::{Collector, OrdersEffect, ProductsEffect};
 use crate::config::AnalyticsConfig;
 use crate::http::{self, AnalyticsApi};
 use crate::queries::Figures;
+use crate::row_sets::{OrderFactRows, UserRows};
 use crate::store;
+use crate::users::Users;
 
 /// The name of this service.
 pub const SERVICE: &str = "analytics-service";
@@ -70,7 +74,10 @@ impl AnalyticsService {
         let effect = Arc::new(ProductsEffect::default());
         let products = Collector::new(neighbours.products, log("catalog")?, effect, offsets, host.clone());
         let figures = Figures::new(database.clone(), orders.following(), products.following(), host);
-        let calls = Arc::new(Calls::new(SERVICE));
+        let kept = copies::answering(Calls::new(SERVICE), vec![Arc::new(Users::new(database.clone()))]);
+        let facts = OrderFactRows::new(database.clone(), orders.following());
+        let sets: Vec<DynRowSet> = vec![Arc::new(facts), Arc::new(UserRows::new(database.clone()))];
+        let calls = Arc::new(rows::answering(kept, sets, config.planting));
         let refresh = Refresh::new(database.clone());
         Ok(Self { parts: Arc::new(Parts { database, orders, products, refresh, figures, calls, config }) })
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use madrigal_core::Fault;
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_sqlite::Database;
+use madrigal_sqlite::sql::{self, Transaction};
 use madrigal_telemetry::names;
 use serde::Serialize;
 
@@ -106,6 +107,16 @@ impl Refresh {
             after = page.through;
         }
     }
+}
+
+/// Makes a day's rows what the facts come to.
+pub(crate) fn mend_day(tx: &Transaction<'_>, day: i64) -> sql::Result<u64> {
+    days::mend(tx, day)
+}
+
+/// Makes a customer's rows what the facts come to.
+pub(crate) fn mend_customer(tx: &Transaction<'_>, user_id: i64) -> sql::Result<u64> {
+    customers::mend(tx, user_id - 1, user_id)
 }
 
 /// Counts rows that were mended.

@@ -1,14 +1,10 @@
 //! analytics-service from its topics to its routes.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[cfg(test)]
 mod collecting;
-#[cfg(test)]
+mod copies;
 mod parking;
-#[cfg(test)]
 mod property;
-#[cfg(test)]
 mod refreshing;
-#[cfg(test)]
 mod routes;
-#[cfg(test)]
 mod support;
