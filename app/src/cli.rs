@@ -142,6 +142,7 @@ pub enum Service {
     OrderService,
     PaymentService,
     NotificationService,
+    AnalyticsService,
     Gateway,
 }
 
@@ -415,6 +416,7 @@ impl Service {
             Self::OrderService => "order-service",
             Self::PaymentService => "payment-service",
             Self::NotificationService => "notification-service",
+            Self::AnalyticsService => "analytics-service",
             Self::Gateway => "gateway",
         }
     }

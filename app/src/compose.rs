@@ -1,6 +1,7 @@
 //! Services and their neighbours, put together: all in one process, or one alone.
 
 mod all;
+mod analytics;
 mod console;
 mod health;
 mod one;

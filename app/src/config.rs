@@ -48,6 +48,8 @@ pub struct Config {
     pub payment: PaymentSection,
     /// notification-service.
     pub notification: NotificationSection,
+    /// analytics-service.
+    pub analytics: AnalyticsSection,
 }
 
 /// Logs.
@@ -146,12 +148,22 @@ pub struct NotificationSection {
     pub url: String,
 }
 
+/// analytics-service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnalyticsSection {
+    /// Where it listens when it runs alone. Default `127.0.0.1:8086`.
+    pub listen: SocketAddr,
+    /// Where its neighbours find it. Default `http://127.0.0.1:8086`.
+    pub url: String,
+}
+
 impl Default for Config {
     fn default() -> Self {
         let at = |port: u16| (SocketAddr::from(([127, 0, 0, 1], port)), format!("http://127.0.0.1:{port}"));
         let limits = Limits::default();
         let (listen, url) = at(8080);
-        let [user, catalog, order, payment, notification] = [8081, 8082, 8083, 8084, 8085].map(at);
+        let [user, catalog, order, payment, notification, analytics] = [8081, 8082, 8083, 8084, 8085, 8086].map(at);
         Self {
             data: PathBuf::from("data"),
             listen,
@@ -164,6 +176,7 @@ impl Default for Config {
             order: OrderSection { listen: order.0, url: order.1, delivery_working_days: 3, placing_limit_seconds: 30 },
             payment: PaymentSection { listen: payment.0, url: payment.1 },
             notification: NotificationSection { listen: notification.0, url: notification.1 },
+            analytics: AnalyticsSection { listen: analytics.0, url: analytics.1 },
         }
     }
 }
@@ -267,6 +280,7 @@ const fn listen_key(service: Option<Service>) -> &'static str {
         Some(Service::OrderService) => "order.listen",
         Some(Service::PaymentService) => "payment.listen",
         Some(Service::NotificationService) => "notification.listen",
+        Some(Service::AnalyticsService) => "analytics.listen",
     }
 }
 

@@ -64,6 +64,7 @@ pub(super) async fn serve(settings: &Settings, serve: Serve) -> anyhow::Result<(
         Service::OrderService => config.order.listen,
         Service::PaymentService => config.payment.listen,
         Service::NotificationService => config.notification.listen,
+        Service::AnalyticsService => config.analytics.listen,
     };
     let listener = listen(address).await?;
     let address = listener.local_addr()?;

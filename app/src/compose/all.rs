@@ -14,14 +14,20 @@ use madrigal_user_service::{MasterKeySource, UserConfig, UserService};
 
 use super::health::{CRITICAL, OPTIONAL, watch};
 use super::wiring::Wiring;
-use super::{Composed, Demo, runs};
+use super::{Composed, Demo, analytics, runs};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::{compose, logs};
 
 /// The services that have a room of their own.
-const ROOMS: [&str; 5] =
-    ["user-service", "catalog-service", "order-service", "payment-service", "notification-service"];
+const ROOMS: [&str; 6] = [
+    "user-service",
+    "catalog-service",
+    "order-service",
+    "payment-service",
+    "notification-service",
+    "analytics-service",
+];
 
 /// Opens every service on the data directory.
 ///
@@ -60,6 +66,8 @@ pub async fn compose_all(
     };
     let orders = OrderService::open(order_config(config, data)?, neighbours, host.clone()).await.map_err(opened)?;
     orders_are.is(wiring.to(orders.calls()));
+    let told = analytics::beside(orders.topics(), catalog.topics())?;
+    let figures = analytics::open(data, told, host).await?;
 
     let in_process = |service, router| Upstream { service, target: Target::InProcess(router) };
     let upstreams = vec![
@@ -68,6 +76,7 @@ pub async fn compose_all(
         in_process("order-service", orders.router().merge(logs::router("order-service", orders.store()))),
         in_process("payment-service", payments.router().merge(logs::router("payment-service", payments.store()))),
         in_process("notification-service", mails.router().merge(logs::router("notification-service", mails.store()))),
+        in_process("analytics-service", figures.router()),
     ];
     let health = super::health::health(host);
     watch!(health, "user-service", CRITICAL, users);
@@ -75,6 +84,7 @@ pub async fn compose_all(
     watch!(health, "order-service", CRITICAL, orders);
     watch!(health, "payment-service", CRITICAL, payments);
     watch!(health, "notification-service", OPTIONAL, mails);
+    watch!(health, "analytics-service", OPTIONAL, figures);
     let metrics = madrigal_telemetry::metrics::metrics()?;
     let edge = Edge { limits: config.limits.of_edge(), ..Edge::new(Arc::new(signer.verifier()), host.clone()) };
     let (console, ends_streams) = super::console::console(config);
@@ -99,6 +109,7 @@ pub async fn compose_all(
         runs!("order-service", orders),
         runs!("payment-service", payments),
         runs!("notification-service", mails),
+        runs!("analytics-service", figures),
         runs!("metrics", metrics),
         ends_streams,
     ];

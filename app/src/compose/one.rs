@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use madrigal_bus::long_poll;
 use madrigal_catalog_service::{CatalogNeighbours, CatalogService};
 use madrigal_core::Host;
 use madrigal_gateway::{GatewayParts, Storytellers, Target, Upstream};
@@ -16,7 +17,7 @@ use madrigal_user_service::UserService;
 
 use super::all::{catalog_config, opened, order_config, signer, user_config};
 use super::health::{CRITICAL, health, operations, watch};
-use super::{Background, Composed, runs};
+use super::{Background, Composed, analytics, runs};
 use crate::cli::Service;
 use crate::config::Config;
 use crate::data_dir::DataDir;
@@ -43,6 +44,7 @@ pub async fn compose_one(service: Service, config: &Config, data: &DataDir, host
         Service::OrderService => open.order().await?,
         Service::PaymentService => open.payment().await?,
         Service::NotificationService => open.notification().await?,
+        Service::AnalyticsService => open.analytics().await?,
     };
     let metrics = madrigal_telemetry::metrics::metrics()?;
     let router = if service == Service::Gateway {
@@ -80,6 +82,7 @@ impl Open<'_> {
         watch!(self.health, "catalog-service", CRITICAL, catalog);
         let router = catalog.router().merge(catalog.calls().router());
         let router = router.merge(logs::router("catalog-service", catalog.store()));
+        let router = router.merge(long_poll::router(catalog.topics()));
         Ok((router, Some(runs!("catalog-service", catalog))))
     }
 
@@ -96,6 +99,7 @@ impl Open<'_> {
         watch!(self.health, "order-service", CRITICAL, orders);
         let router = orders.router().merge(orders.calls().router());
         let router = router.merge(logs::router("order-service", orders.store()));
+        let router = router.merge(long_poll::router(orders.topics()));
         Ok((router, Some(runs!("order-service", orders))))
     }
 
@@ -118,6 +122,13 @@ impl Open<'_> {
         let router = router.merge(logs::router("notification-service", mails.store()));
         Ok((router, Some(runs!("notification-service", mails))))
     }
+
+    async fn analytics(&self) -> anyhow::Result<Opened> {
+        let told = analytics::far(self.config, &self.far.token());
+        let figures = analytics::open(self.data, told, self.host).await?;
+        watch!(self.health, "analytics-service", CRITICAL, figures);
+        Ok((figures.router().merge(figures.calls().router()), Some(runs!("analytics-service", figures))))
+    }
 }
 
 /// Neighbours in processes of their own.
@@ -130,9 +141,11 @@ struct Far<'a> {
 
 impl Far<'_> {
     fn to(&self, service: Service) -> Neighbour {
-        let token: Arc<dyn ServiceToken> =
-            Arc::new(MintedToken::new(self.signer.clone(), self.host.clone(), self.caller));
-        Neighbour::http(service.name(), url(self.config, service).to_owned(), token)
+        Neighbour::http(service.name(), url(self.config, service).to_owned(), self.token())
+    }
+
+    fn token(&self) -> Arc<dyn ServiceToken> {
+        Arc::new(MintedToken::new(self.signer.clone(), self.host.clone(), self.caller))
     }
 }
 
@@ -144,6 +157,7 @@ fn url(config: &Config, service: Service) -> &str {
         Service::OrderService => &config.order.url,
         Service::PaymentService => &config.payment.url,
         Service::NotificationService => &config.notification.url,
+        Service::AnalyticsService => &config.analytics.url,
     }
 }
 
@@ -156,6 +170,7 @@ fn gateway(far: &Far<'_>, edge: &Edge, health: Health) -> anyhow::Result<(Router
         Service::OrderService,
         Service::PaymentService,
         Service::NotificationService,
+        Service::AnalyticsService,
     ];
     let upstream = |service: Service| Upstream {
         service: service.name(),

@@ -1,5 +1,6 @@
 //! The description of the whole API.
 
+use madrigal_analytics_service::AnalyticsService;
 use madrigal_catalog_service::CatalogService;
 use madrigal_gateway::{ProjectionsApi, StoryApi};
 use madrigal_http::FieldError;
@@ -30,6 +31,7 @@ pub fn openapi() -> serde_json::Value {
         OrderService::openapi(),
         PaymentService::openapi(),
         NotificationService::openapi(),
+        AnalyticsService::openapi(),
         StoryApi::openapi(),
         ProjectionsApi::openapi(),
         all_logs(),

@@ -19,14 +19,22 @@ pub(super) fn of(figment: &Figment, defaults: &Config) -> Vec<String> {
             figment.find_metadata(key).map_or_else(String::new, |metadata| format!(" ({})", source_of(metadata)));
         problems.push(format!("{key}{source}: {what}"));
     });
-    for key in ["listen", "user.listen", "catalog.listen", "order.listen", "payment.listen", "notification.listen"] {
+    for key in [
+        "listen",
+        "user.listen",
+        "catalog.listen",
+        "order.listen",
+        "payment.listen",
+        "notification.listen",
+        "analytics.listen",
+    ] {
         if let Ok(text) = figment.extract_inner::<String>(key)
             && text.parse::<std::net::SocketAddr>().is_err()
         {
             problems.push(format!("{key}: {text:?} is not an address such as 127.0.0.1:8080"));
         }
     }
-    for key in ["url", "user.url", "catalog.url", "order.url", "payment.url", "notification.url"] {
+    for key in ["url", "user.url", "catalog.url", "order.url", "payment.url", "notification.url", "analytics.url"] {
         if let Ok(text) = figment.extract_inner::<String>(key)
             && !text.starts_with("http://")
         {

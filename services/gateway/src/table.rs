@@ -25,6 +25,7 @@ const CATALOG: &str = "catalog-service";
 const ORDER: &str = "order-service";
 const PAYMENT: &str = "payment-service";
 const NOTIFICATION: &str = "notification-service";
+const ANALYTICS: &str = "analytics-service";
 /// What the gateway answers itself, asking several services.
 pub(crate) const GATEWAY: &str = "gateway";
 
@@ -52,6 +53,7 @@ pub const TABLE: &[Declared] = &[
     to(PAYMENT, "/v1/payments/{*rest}"),
     to(NOTIFICATION, "/v1/mails"),
     to(NOTIFICATION, "/v1/mails/{*rest}"),
+    to(ANALYTICS, "/v1/analytics/{*rest}"),
     to(USER, "/v1/logs/user-service"),
     to(USER, "/v1/logs/user-service/{*rest}"),
     to(CATALOG, "/v1/logs/catalog-service"),
