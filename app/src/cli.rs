@@ -348,6 +348,9 @@ pub struct SagaVerb {
 pub enum ImportCommand {
     /// Products, one JSON body per line.
     Products(ImportFile),
+    /// Edits of products that were made offline, one per line: `{"productId", "version", "editedAt"?, "changes"}`. Merged
+    /// where the product changed since that version; values that were not taken, and conflicts, are named.
+    ProductEdits(ImportFile),
     /// Users, one JSON body per line.
     Users(ImportFile),
     /// Orders, one JSON body per line.

@@ -93,6 +93,7 @@ impl ViewStore for SqliteViews {
         }
         let table = self.table(view, "load")?;
         self.database
+            .on_table(view.name())
             .read("load", move |connection| {
                 // In process a prepared statement per key costs no more than one statement over a list of keys.
                 let mut select = connection.prepare_cached(&table.select)?;
@@ -109,13 +110,15 @@ impl ViewStore for SqliteViews {
 
     async fn commit(&self, view: &ViewId, batch: ViewBatch) -> Result<(), Fault> {
         let (view, table) = (view.clone(), self.table(view, "commit")?);
-        let refused = self.database.decide("commit-view", move |tx| commit(tx, &view, &table, &batch)).await?;
+        let named = self.database.on_table(view.name());
+        let refused = named.decide("commit-view", move |tx| commit(tx, &view, &table, &batch)).await?;
         refused.map_err(|why| fault::permanent("commit-view", why))
     }
 
     async fn get(&self, view: &ViewId, key: &str) -> Result<Option<StoredRow>, Fault> {
         let (table, key) = (self.table(view, "get")?, key.to_owned());
         self.database
+            .on_table(view.name())
             .read("get", move |connection| {
                 connection.prepare_cached(&table.select)?.query_row([key], |row| row_of(row, 0)).optional()
             })
@@ -126,6 +129,7 @@ impl ViewStore for SqliteViews {
         let table = self.table(view, "query")?;
         let statement = table.query(&query).map_err(|why| fault::permanent("query", why))?;
         self.database
+            .on_table(view.name())
             .read("query", move |connection| {
                 let mut values: Vec<Value> = query.filters.into_iter().map(|(_, value)| value_of(value)).collect();
                 values.extend(query.after.clone().map(Value::Text));

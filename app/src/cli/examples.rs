@@ -111,6 +111,7 @@ pub const EXAMPLES: &[(&str, &[&str])] = &[
     ("projections why-stalled", &["madrigal projections why-stalled order-view"]),
     ("import", &["madrigal import products products.ndjson"]),
     ("import products", &["madrigal import products products.ndjson", "madrigal import products -"]),
+    ("import product-edits", &["madrigal import product-edits edits.ndjson --refused conflicts.ndjson"]),
     ("import users", &["madrigal import users users.ndjson --concurrency 32"]),
     ("import orders", &["madrigal import orders orders.ndjson --live"]),
     ("erase", &["madrigal erase 3 --confirm barbara"]),

@@ -35,6 +35,8 @@ const PATIENCE: u64 = 60;
 enum Fate {
     Imported,
     Known,
+    /// It is in, merged with what others did; says what was not taken.
+    Merged(String),
     Refused(String),
 }
 
@@ -48,6 +50,7 @@ struct Done {
 pub(super) async fn run(shop: &Shop, config: &Config, format: Format, command: ImportCommand) -> anyhow::Result<()> {
     match command {
         ImportCommand::Products(file) => import(shop, config, format, Kind::Products, &file).await,
+        ImportCommand::ProductEdits(file) => import(shop, config, format, Kind::ProductEdits, &file).await,
         ImportCommand::Users(file) => import(shop, config, format, Kind::Users, &file).await,
         ImportCommand::Orders { file, live: true } => import(shop, config, format, Kind::LiveOrders, &file).await,
         ImportCommand::Orders { file, live: false } => import(shop, config, format, Kind::PastOrders, &file).await,
@@ -57,6 +60,7 @@ pub(super) async fn run(shop: &Shop, config: &Config, format: Format, command: I
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Products,
+    ProductEdits,
     Users,
     PastOrders,
     LiveOrders,
@@ -66,6 +70,7 @@ impl Kind {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Products => "products",
+            Self::ProductEdits => "product edits",
             Self::Users => "users",
             Self::PastOrders => "orders",
             Self::LiveOrders => "live orders",
@@ -80,6 +85,8 @@ async fn import(shop: &Shop, config: &Config, format: Format, kind: Kind, file: 
     let concurrency = usize::try_from(file.concurrency)?;
     let imported = match kind {
         Kind::Products => note(&mut progress, batches::send(shop, "/v1/products/import", lines, concurrency)).await,
+        // One request at a time: a later edit of a product meets what an earlier one made.
+        Kind::ProductEdits => note(&mut progress, batches::send(shop, "/v1/products/edits", lines, 1)).await,
         Kind::PastOrders => note(&mut progress, batches::send(shop, "/v1/orders/import", lines, concurrency)).await,
         Kind::Users => note(&mut progress, singles::users(shop, lines, concurrency)).await,
         Kind::LiveOrders => note(&mut progress, singles::live_orders(shop, lines, concurrency)).await,

@@ -12,7 +12,7 @@ use madrigal_order_service::{OrderConfig, OrderNeighbours, OrderService};
 use madrigal_payment_service::{PaymentConfig, PaymentService};
 use madrigal_user_service::{MasterKeySource, UserConfig, UserService};
 
-use super::health::{CRITICAL, OPTIONAL, watch};
+use super::health::{CRITICAL, OPTIONAL, Topics, watch};
 use super::wiring::Wiring;
 use super::{Composed, Demo, analytics, runs};
 use crate::config::Config;
@@ -40,6 +40,8 @@ pub async fn compose_all(
     demo: Option<Demo>,
     wiring: &Wiring,
 ) -> anyhow::Result<Composed> {
+    // Before anything is opened: what was prepared to measure before measures nothing.
+    let metrics = madrigal_telemetry::metrics::metrics()?;
     let locks = ROOMS.iter().map(|room| data.lock(room)).collect::<anyhow::Result<Vec<_>>>()?;
     let signer = signer(data, host)?;
     let (orders, orders_are) = Neighbour::later("order-service");
@@ -85,7 +87,8 @@ pub async fn compose_all(
     watch!(health, "payment-service", CRITICAL, payments);
     watch!(health, "notification-service", OPTIONAL, mails);
     watch!(health, "analytics-service", OPTIONAL, figures);
-    let metrics = madrigal_telemetry::metrics::metrics()?;
+    let topics = [users.topics(), catalog.topics(), orders.topics(), payments.topics(), mails.topics()];
+    health.add("bus", CRITICAL, Topics(topics.concat()));
     let edge = Edge { limits: config.limits.of_edge(), ..Edge::new(Arc::new(signer.verifier()), host.clone()) };
     let (console, ends_streams) = super::console::console(config);
     let parts = GatewayParts {

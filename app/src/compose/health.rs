@@ -1,7 +1,11 @@
 //! How the services of one process fare, and the routes that tell it.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use axum::Router;
+use futures::future::join_all;
+use madrigal_bus::{DynTopicSource, PollFrom, Start};
 use madrigal_core::Host;
 use madrigal_telemetry::{Check, Health, HealthSource, Metrics, MetricsAccess, Standing};
 
@@ -16,6 +20,33 @@ where
 {
     async fn checks(&self) -> Vec<Check> {
         (self.0)().await
+    }
+}
+
+/// The topics of this process, each asked for what is new: the check [`Check::MESSAGE_QUEUE`].
+pub(super) struct Topics(pub(super) Vec<DynTopicSource>);
+
+#[async_trait]
+impl HealthSource for Topics {
+    async fn checks(&self) -> Vec<Check> {
+        let ask = |topic: &DynTopicSource| {
+            let topic = topic.clone();
+            async move {
+                let polled = topic.poll(PollFrom::Start(Start::Latest), 1, Duration::ZERO).await;
+                (topic.topic().to_owned(), polled.is_err())
+            }
+        };
+        let silent: Vec<String> = join_all(self.0.iter().map(ask))
+            .await
+            .into_iter()
+            .filter(|(_, broken)| *broken)
+            .map(|(name, _)| name)
+            .collect();
+        vec![if silent.is_empty() {
+            Check::healthy(Check::MESSAGE_QUEUE, format!("{} topics answer", self.0.len()))
+        } else {
+            Check::unhealthy(Check::MESSAGE_QUEUE, format!("no answer: {}", silent.join(", ")))
+        }]
     }
 }
 

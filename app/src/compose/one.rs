@@ -28,6 +28,8 @@ use crate::{compose, logs};
 /// # Errors
 /// Where another process has the room, or the service cannot be opened.
 pub async fn compose_one(service: Service, config: &Config, data: &DataDir, host: &Host) -> anyhow::Result<Composed> {
+    // Before anything is opened: what was prepared to measure before measures nothing.
+    let metrics = madrigal_telemetry::metrics::metrics()?;
     let lock = data.lock(service.name())?;
     let signer = signer(data, host)?;
     let edge = Edge { limits: config.limits.of_edge(), ..Edge::new(Arc::new(signer.verifier()), host.clone()) };
@@ -46,7 +48,6 @@ pub async fn compose_one(service: Service, config: &Config, data: &DataDir, host
         Service::NotificationService => open.notification().await?,
         Service::AnalyticsService => open.analytics().await?,
     };
-    let metrics = madrigal_telemetry::metrics::metrics()?;
     let router = if service == Service::Gateway {
         router
     } else {

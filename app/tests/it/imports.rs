@@ -47,6 +47,24 @@ async fn files_come_in_once_and_refused_lines_are_named() {
     let (out, err) = said(&import(&shop, &["products"], &products).await);
     assert!(out.starts_with("products: 0 imported, 2 known already, 2 refused"), "{out}{err}");
 
+    let edit = |version: u64, changes: Value| {
+        json!({ "productId": "milk", "version": version, "changes": changes }).to_string()
+    };
+    let edits = lines(
+        files.path(),
+        "edits.ndjson",
+        &[
+            edit(1, json!({ "name": "Milk", "price": { "amount": 120 } })),
+            edit(1, json!({ "name": "Fresh milk" })),
+            edit(1, json!({ "name": "Old milk", "price": { "amount": 90 } })),
+            edit(9, json!({ "name": "x" })),
+        ],
+    );
+    let (out, err) = said(&import(&shop, &["product-edits"], &edits).await);
+    assert!(out.starts_with("product edits: 2 imported, 0 known already, 2 refused"), "{out}{err}");
+    assert!(err.contains(r#"line 2 merged: /name is "Fresh milk", not "Milk""#), "{err}");
+    assert!(err.contains("line 3 refused: 409") && err.contains("90") && err.contains("line 4 refused: 412"), "{err}");
+
     let user = json!({ "email": "h1@retail.example", "username": "household-1", "password": "not-a-secret-1",
         "profile": { "firstName": "Ada", "synthetic": true }, "createdAt": "2017-01-01T00:00:00Z" });
     let users = lines(files.path(), "users.ndjson", &[user.to_string()]);

@@ -9,6 +9,7 @@ mod help;
 mod imports;
 mod kills;
 mod load;
+mod measures;
 mod openapi;
 mod process;
 mod several;

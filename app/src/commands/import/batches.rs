@@ -59,6 +59,9 @@ struct LineResult {
     line: usize,
     outcome: String,
     problem: Option<Value>,
+    /// What merging did not take.
+    #[serde(default)]
+    losers: Vec<Value>,
 }
 
 impl Batch {
@@ -114,21 +117,38 @@ impl Batch {
 
 impl LineResult {
     fn busy(line: usize) -> Self {
-        Self { line, outcome: "refused".to_owned(), problem: Some(serde_json::json!({ "retryable": true })) }
+        Self {
+            line,
+            outcome: "refused".to_owned(),
+            problem: Some(serde_json::json!({ "retryable": true })),
+            losers: Vec::new(),
+        }
     }
 
     /// What became of the line; `None` where it should be sent again.
     fn fate(self, last: bool) -> anyhow::Result<Option<Fate>> {
         let problem = self.problem.unwrap_or_default();
         Ok(match self.outcome.as_str() {
-            "imported" | "created" | "changed" => Some(Fate::Imported),
+            "merged" if !self.losers.is_empty() => Some(Fate::Merged(not_taken(&self.losers))),
+            "imported" | "created" | "changed" | "applied" | "merged" => Some(Fate::Imported),
             "known" | "unchanged" => Some(Fate::Known),
             "refused" if problem["code"] == "import-cut-off" => bail!("the connection to the shop broke"),
             "refused" if problem["retryable"] == true && !last => None,
-            "refused" => Some(Fate::Refused(words(problem))),
+            "refused" | "conflict" => Some(Fate::Refused(words(problem))),
             other => bail!("the shop answered an unknown outcome: {other}"),
         })
     }
+}
+
+/// What merging did not take, and what stands instead.
+fn not_taken(losers: &[Value]) -> String {
+    let text = |value: &Value| if value.is_null() { "nothing".to_owned() } else { value.to_string() };
+    let told = losers.iter().map(|loser| {
+        let (current, proposed) = (text(&loser["current"]), text(&loser["proposed"]));
+        let (stands, lost) = if loser["taken"] == "current" { (current, proposed) } else { (proposed, current) };
+        format!("{} is {stands}, not {lost}", loser["field"].as_str().unwrap_or_default())
+    });
+    told.collect::<Vec<_>>().join("; ")
 }
 
 fn words(problem: Value) -> String {

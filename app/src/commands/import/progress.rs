@@ -100,6 +100,11 @@ impl Progress {
         for (line, fate) in &done.fates {
             match fate {
                 Fate::Imported => self.counts.imported += 1,
+                Fate::Merged(told) => {
+                    self.counts.imported += 1;
+                    self.clear_bar();
+                    output::message(&format!("line {} merged: {told}", line.number));
+                }
                 Fate::Known => self.counts.known += 1,
                 Fate::Refused(reason) => self.refuse(line, reason)?,
             }

@@ -94,6 +94,9 @@ pub(crate) fn record(
     losers: Vec<Loser>,
     writing: &Writing,
 ) -> sql::Result<Result<Vec<UserConflict>, ChangeError>> {
+    if losers.is_empty() {
+        return Ok(Ok(Vec::new()));
+    }
     if conflicts::open_of(transaction, user.id)? + losers.len() > conflicts::MAX_OPEN {
         return Ok(Err(ChangeError::TooManyConflicts));
     }
