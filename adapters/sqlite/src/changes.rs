@@ -4,7 +4,8 @@
 //! * One log per file: `changes`, numbered without gaps in the order of commits (there is one writer at a time), kept until
 //!   every consumer that acknowledges has it, and up to a cap.
 //! * Triggers are generated from the table's columns and checked whenever the log opens. Where they were taken away behind
-//!   our back, changes may be missing: then the log begins a new epoch, and tells all rows again.
+//!   our back, changes may be missing: then the log begins a new epoch, and tells all rows again. So it does where the row
+//!   of `changes_log` was deleted, as whoever restores a file of another time must do.
 //! * An update is told once, also where the table's own trigger raises the version by a second update: with the row before
 //!   the first and after the last.
 //! * A `REPLACE` that deletes another row is seen by connections with `recursive_triggers` only, which is set here for the

@@ -9,6 +9,7 @@ use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Fault, Host, LogName, PersonId};
 use madrigal_sqlite::changes::{CaptureOptions, CaptureTable, SqliteChanges};
 use madrigal_sqlite::{Database, sql};
+use madrigal_telemetry::Check;
 
 /// The log's name in positions and tokens, and the topic of the table `users`.
 const USERS: &str = "users";
@@ -18,6 +19,9 @@ const USER_EVENTS: &str = "user_events";
 
 /// Who says it.
 const OWNER: &str = "/user-service";
+
+/// The name of the check.
+const CHECK: &str = "changeCapture";
 
 /// How often changes are looked through for those that need not be kept any more.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
@@ -51,6 +55,25 @@ pub(crate) fn forget(transaction: &sql::Transaction<'_>, changes: &SqliteChanges
     match Key::of("id", person.0) {
         Some(key) => changes.forget_row(transaction, USERS, &key),
         None => Ok(()),
+    }
+}
+
+/// How much of the changes is kept, and whether everybody who counts on them got them.
+pub(crate) async fn check(changes: &SqliteChanges) -> Check {
+    let status = match changes.status().await {
+        Ok(status) => status,
+        Err(fault) => {
+            tracing::error!(cause = %fault.chain(), "captured changes do not answer");
+            return Check::unhealthy(CHECK, "captured changes do not answer");
+        }
+    };
+    let behind = status.consumers.iter().map(|consumer| consumer.behind).max().unwrap_or(0);
+    let kept = format!("{} of at most {} changes kept, the slowest reader is {behind} behind", status.kept, status.cap);
+    let lost: Vec<&str> =
+        status.consumers.iter().filter(|consumer| consumer.lost).map(|consumer| consumer.name.as_str()).collect();
+    match lost.is_empty() {
+        true => Check::healthy(CHECK, kept),
+        false => Check::degraded(CHECK, format!("{kept}; must take a snapshot: {}", lost.join(", "))),
     }
 }
 

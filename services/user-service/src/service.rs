@@ -88,7 +88,7 @@ impl UserService {
         &self.state.changes
     }
 
-    /// How the two databases are.
+    /// How the two databases are, and the captured changes.
     ///
     /// # Cancellation
     /// Safe: reads only.
@@ -100,7 +100,7 @@ impl UserService {
             (Err(fault), _) => unhealthy("users do not answer", &fault),
             (_, Err(fault)) => unhealthy("keys of persons do not answer", &fault),
         };
-        vec![check]
+        vec![check, capture::check(&self.state.changes).await]
     }
 
     /// Destroys a person's key and forgets it in memory: the first step of erasing. Durable when this returns; other

@@ -38,17 +38,6 @@ pub(super) fn open(
             Err(why) => return Ok(Err(why)),
         }
     }
-    let known: Option<String> = tx.query_row("SELECT epoch FROM changes_log", [], |row| row.get(0)).optional()?;
-    let epoch = match known {
-        Some(text) => epoch_of(&text)?,
-        None => {
-            tx.execute(
-                "INSERT INTO changes_log (one, epoch, pruned_through) VALUES (1, ?1, 0)",
-                [next_epoch.to_string()],
-            )?;
-            next_epoch
-        }
-    };
     let mut gap = false;
     let mut fresh = Vec::new();
     for table in &described {
@@ -58,19 +47,32 @@ pub(super) fn open(
             Arranged::AfterGap => gap = true,
         }
     }
-    if !gap {
-        for table in fresh {
-            chunks::retell_all(tx, table)?;
+    let known: Option<String> = tx.query_row("SELECT epoch FROM changes_log", [], |row| row.get(0)).optional()?;
+    let epoch = match known {
+        Some(epoch) if !gap => epoch_of(&epoch)?,
+        _ => {
+            begin(tx, next_epoch)?;
+            fresh = described.iter().collect();
+            next_epoch
         }
-        return Ok(Ok((epoch, described)));
-    }
-    // Somebody wrote without being seen, perhaps: old positions must not be taken for complete. All rows are told again.
-    tx.execute("UPDATE changes_log SET epoch = ?1", [next_epoch.to_string()])?;
-    tx.execute("DELETE FROM changes_consumers", [])?;
-    for table in &described {
+    };
+    for table in fresh {
         chunks::retell_all(tx, table)?;
     }
-    Ok(Ok((next_epoch, described)))
+    Ok(Ok((epoch, described)))
+}
+
+/// Begins a history. Where there was another, somebody wrote without being seen, or the file is of another time: its
+/// places must not be taken for complete, nor its changes for what led to the rows. Numbers go on.
+fn begin(tx: &sql::Transaction<'_>, epoch: LogEpoch) -> Result<()> {
+    tx.execute("DELETE FROM changes", [])?;
+    tx.execute("DELETE FROM changes_consumers", [])?;
+    tx.execute(
+        "INSERT INTO changes_log (one, epoch, pruned_through) VALUES (1, ?1, ?2)
+         ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch, pruned_through = excluded.pruned_through",
+        params![epoch.to_string(), number(end(tx)?.0)],
+    )
+    .map(|_| ())
 }
 
 enum Arranged {

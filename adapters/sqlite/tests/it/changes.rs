@@ -175,10 +175,27 @@ async fn triggers_that_were_taken_away_begin_a_new_epoch_that_tells_everything_a
         assert!(matches!(refused, Err(ReadChangesError::OtherEpoch { .. })), "{refused:?}");
         let people: i64 =
             other_program(&store.path).query_row("SELECT count(*) FROM people", [], |row| row.get(0)).unwrap();
+        // Nothing of before: a row that was deleted unseen would come back.
         let told = all(&changes).await;
-        let newest = told.changes.iter().rev().take_while(|placed| placed.change.op == Op::Read).count();
-        assert_eq!(i64::try_from(newest).unwrap(), people);
+        assert!(told.changes.iter().all(|placed| placed.change.op == Op::Read));
+        assert_eq!(i64::try_from(told.changes.len()).unwrap(), people);
+        assert!(told.changes[0].position > before.end);
     }
+}
+
+#[tokio::test]
+async fn a_file_of_another_time_begins_a_new_epoch_where_its_log_was_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    store.run(ANNA, End::Commit).await;
+    let before = all(&store.changes).await;
+    store.run("DELETE FROM changes_log", End::Commit).await;
+    let changes = captured(&store.database, people(&["password_hash"]), 1_000).await.unwrap();
+    let read = all(&changes).await;
+    assert_ne!(read.epoch, before.epoch);
+    assert_eq!(ops(&read), "r");
+    let again = captured(&store.database, people(&["password_hash"]), 1_000).await.unwrap();
+    assert_eq!(all(&again).await, read);
 }
 
 #[tokio::test]

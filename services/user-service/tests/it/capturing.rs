@@ -10,6 +10,7 @@ use madrigal_bus::{
 use madrigal_cdc::{Change, MemorySink, Op, RowVersions, Sink, SinkBatch, Value, Write, change_of};
 use madrigal_core::{LogName, Position, RowVersion};
 use madrigal_projection::Checkpoint;
+use madrigal_telemetry::Status;
 use serde_json::json;
 
 use crate::shop::{PASSWORD, Shop};
@@ -159,6 +160,22 @@ async fn a_group_that_begins_late_hears_of_everybody() {
     let outline: Vec<_> =
         told.iter().map(|change| (change.op, change.key().unwrap().only().unwrap().as_i64())).collect();
     assert_eq!(outline, [(Op::Read, Some(id))]);
+}
+
+#[tokio::test]
+async fn health_says_what_is_kept_and_who_lost_changes() {
+    let shop = Shop::open().await;
+    busy(&shop).await;
+    let check = async || shop.service.health().await.into_iter().find(|check| check.name == "changeCapture").unwrap();
+    let before = check().await;
+    let detail = "7 of at most 200000 changes kept, the slowest reader is 0 behind";
+    assert_eq!((before.status, before.detail.as_str()), (Status::Healthy, detail));
+    plain_sql(&shop, "INSERT INTO changes_consumers (name, position) VALUES ('sync-service', 2)");
+    assert!(check().await.detail.ends_with("the slowest reader is 5 behind"));
+    plain_sql(&shop, "UPDATE changes_log SET pruned_through = 3");
+    let lost = check().await;
+    assert_eq!(lost.status, Status::Degraded);
+    assert!(lost.detail.ends_with("must take a snapshot: sync-service"), "{}", lost.detail);
 }
 
 /// Applies to a copy what a message tells; one user is poison to it.
