@@ -22,7 +22,7 @@ use madrigal_http::headers::MADRIGAL_POSITION;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-/// The longest answer that is read, in bytes: 4 MiB.
+/// The longest answer that is read unless [`Ask::at_most`] says otherwise, in bytes: 4 MiB.
 pub const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// How long an answer may take unless [`Ask::within`] says otherwise.
 pub const ANSWER_TIME: Duration = Duration::from_secs(35);
@@ -48,6 +48,7 @@ impl Inside {
             peer: None,
             body: None,
             patience: ANSWER_TIME,
+            most_bytes: MAX_ANSWER_BYTES,
         }
     }
 
@@ -73,6 +74,7 @@ pub struct Ask {
     peer: Option<SocketAddr>,
     body: Option<Bytes>,
     patience: Duration,
+    most_bytes: usize,
 }
 
 impl Ask {
@@ -116,6 +118,12 @@ impl Ask {
         self
     }
 
+    /// Reads an answer of up to so many bytes.
+    pub fn at_most(mut self, bytes: usize) -> Self {
+        self.most_bytes = bytes;
+        self
+    }
+
     /// Sends it and reads the whole answer.
     ///
     /// # Errors
@@ -148,13 +156,13 @@ impl Ask {
             Ok(response) => response,
             Err(never) => match never {},
         };
-        read(response).await
+        read(response, self.most_bytes).await
     }
 }
 
-async fn read(response: Response) -> Result<Told, Refused> {
+async fn read(response: Response, most_bytes: usize) -> Result<Told, Refused> {
     let (parts, body) = response.into_parts();
-    let limited = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
+    let limited = Limited::new(body, most_bytes).collect().await;
     let broken = |error| {
         tracing::warn!(%error, "an answer inside the gateway could not be read to its end");
         Refused::ours(StatusCode::BAD_GATEWAY, "upstream-unknown", "The service's answer broke off or is too long.")

@@ -16,6 +16,7 @@ use super::heard::Heard;
 use super::live::{Asker, Change};
 use super::marks::{Tone, headline, message};
 use super::pages::CONSISTENCY;
+use super::standing::LONGEST_REPORT;
 use super::visit::{Leaf, Paged, Visit, either};
 use super::words::{day_and_clock, short_id};
 use names::PairName;
@@ -23,6 +24,7 @@ use report::{Divergence, Report};
 
 pub(crate) mod names;
 pub(crate) mod pairs;
+mod record;
 pub(crate) mod report;
 mod rows;
 #[cfg(test)]
@@ -55,6 +57,7 @@ async fn show(visit: &Visit) -> Paged {
                 (headline(&pairs::answer(report), &html! { (MEANING) }, Some(&day_and_clock(report.at.unwrap_or(asker.now)))))
                 @if let Some(said) = said { (said) }
                 (content(report, asker.now))
+                (record::panel(&record::read(&asker).await))
             }
             Some(silence) => (silent(silence, asker.now)),
             None => (silent(&Heard::Silent(super::standing::slow()), asker.now)),
@@ -74,6 +77,7 @@ pub(crate) async fn change(console: &Console, asker: &Asker) -> Change {
         for (id, element) in panels(report, asker.now) {
             change.html(id, element);
         }
+        change.html("record", record::panel(&record::read(asker).await));
     }
     change
 }
@@ -106,7 +110,9 @@ fn silent(silence: &Heard<Report>, now: Timestamp) -> Markup {
 /// The row that is known by this id; where the monitor does not say, a page's content that says so.
 async fn find(visit: &Visit, id: &str) -> Result<Option<Divergence>, Markup> {
     let asker = Asker::of(visit);
-    let heard = Heard::of(asker.get("/v1/consistency/divergences").send().await, |told| divergences(&told.body));
+    let heard = Heard::of(asker.get("/v1/consistency/divergences").at_most(LONGEST_REPORT).send().await, |told| {
+        divergences(&told.body)
+    });
     match heard {
         Heard::Said(rows) => Ok(rows.into_iter().find(|row| row.id == id)),
         Heard::Absent => Err(silent(&Heard::Absent, asker.now)),

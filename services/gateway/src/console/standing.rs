@@ -28,6 +28,8 @@ const FRESH: Duration = Duration::from_secs(1);
 const PAGE_WAITS: Duration = Duration::from_millis(250);
 /// How long a page that is about it waits.
 const OWN_PAGE_WAITS: Duration = Duration::from_secs(10);
+/// The longest report that is read: of each pair 100 rows at most are in it, both sides of each.
+pub(crate) const LONGEST_REPORT: usize = 32 * 1024 * 1024;
 /// Beyond this age a reading is no longer shown: whoever read it has gone.
 const OLD: Duration = Duration::from_secs(30);
 
@@ -128,7 +130,7 @@ async fn take(console: Console, asker: Asker) {
         async move { Some(ask.send().await.ok()?.body["items"].as_array()?.len()) }
     };
     let (report, lag, stuck, parked) = futures::join!(
-        asker.get("/v1/consistency/report").send(),
+        asker.get("/v1/consistency/report").at_most(LONGEST_REPORT).send(),
         asker.get("/v1/sync/lag").send(),
         of_state("stuck"),
         of_state("parked"),

@@ -95,7 +95,7 @@ fn panels(read: &Read, now: Timestamp) -> [(&'static str, Markup); 3] {
     [
         ("lag", lag::panel(&read.lag)),
         ("parked", parked::panel(&read.parked, now)),
-        ("connectors", connectors::panel(&read.connectors)),
+        ("connectors", connectors::panel(&read.connectors, read.lag.said())),
     ]
 }
 

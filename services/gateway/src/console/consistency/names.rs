@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::super::marks::note;
 
 /// A set: its name, the service that holds it, and what people call it.
-const SETS: [(&str, &str, &str); 11] = [
+const SETS: [(&str, &str, &str); 15] = [
     ("users.table", "user-service", "users"),
     ("users.key-value", "user-service", "profiles by key"),
     ("users.index", "catalog-service", "user search"),
@@ -14,9 +14,13 @@ const SETS: [(&str, &str, &str); 11] = [
     ("orders.view", "order-service", "order views"),
     ("orders.analytics", "analytics-service", "orders in analytics"),
     ("products.events", "catalog-service", "products"),
+    ("products.view", "catalog-service", "product views"),
     ("products.search", "catalog-service", "product search"),
     ("products.cache", "catalog-service", "product cache"),
     ("stock.events", "catalog-service", "stock"),
+    ("stock.view", "catalog-service", "stock views"),
+    ("stock.search", "catalog-service", "stock in search"),
+    ("stock.cache", "catalog-service", "stock in the cache"),
 ];
 
 /// A pair as the pages name it.
@@ -91,6 +95,7 @@ fn owner_of(copy: &str) -> &str {
         Some("users") => "users.table",
         Some("orders") => "orders.events",
         Some("products") => "products.events",
+        Some("stock") => "stock.events",
         _ => copy,
     }
 }
@@ -117,7 +122,8 @@ mod tests {
         assert_eq!(PairName::of("orders.view").text(), "order events → order views");
         assert_eq!(PairName::of("stock.events -> products.search").text(), "stock → product search");
         assert_eq!(PairName::of("users.table → users.index").copy.service, "catalog-service");
-        let book = PairName::of("stock.conservation");
-        assert_eq!((book.text(), book.owner.service), ("stock.conservation".to_owned(), "catalog-service"));
+        assert_eq!(PairName::of("stock.search").text(), "stock → stock in search");
+        let book = PairName::of("charges.orders");
+        assert_eq!((book.text(), book.owner.service), ("charges.orders".to_owned(), "payment-service"));
     }
 }

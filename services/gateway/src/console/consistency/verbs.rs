@@ -138,7 +138,7 @@ pub(super) async fn act_check(visit: Visit) -> Response {
 async fn checked(visit: &Visit) -> Paged {
     visit.require_operator()?;
     let pair = visit.form.get("pair").to_owned();
-    let body = json!({ "pairs": [pair], "deep": true });
+    let body = json!({ "pair": pair, "deep": true });
     match visit.post("/v1/consistency/checks", &body).send().await {
         Ok(told) => {
             visit.console.standing.forget();
@@ -207,7 +207,7 @@ fn effects(row: &Divergence) -> Vec<String> {
         "It is written only if the copy still is what was seen; if somebody wrote it since, nothing is done."
             .to_owned(),
         "The owner stays as it is. The row is checked right after.".to_owned(),
-        "What the copy said before is kept in the audit trail with your name and reason.".to_owned(),
+        "Who repaired it, when and why is kept in the record below the pairs; what the rows said is not.".to_owned(),
     ]
 }
 

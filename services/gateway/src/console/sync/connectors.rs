@@ -6,9 +6,10 @@ use serde_json::Value;
 use super::super::heard::Heard;
 use super::super::marks::{Tone, empty, mark, note};
 use super::super::words::{number, told_moment};
+use super::lag::{Lag, place};
 
 /// All connectors.
-pub(super) fn panel(connectors: &Heard<Vec<Value>>) -> Markup {
+pub(super) fn panel(connectors: &Heard<Vec<Value>>, lags: Option<&Vec<Lag>>) -> Markup {
     html! {
         section.panel #connectors aria-labelledby="h-connectors" {
             header { h2 #h-connectors { "Connectors" } small { "what captures the owners’ changes" } }
@@ -16,10 +17,11 @@ pub(super) fn panel(connectors: &Heard<Vec<Value>>) -> Markup {
                 Heard::Said(items) if items.is_empty() => (empty("None is declared, so no change is captured.")),
                 Heard::Said(items) => table.data.fold {
                     thead { tr {
-                        th scope="col" { "Connector" } th scope="col" { "State" } th scope="col" { "Tables → topics" }
+                        th scope="col" { "Connector" } th scope="col" { "State" } th scope="col" { "Tables → topics" } th.num scope="col" { "Position" }
+                        th.num scope="col" { "Changes waiting" }
                         th scope="col" { "Declared, UTC" }
                     } }
-                    tbody { @for item in items { (row(item)) } }
+                    tbody { @for item in items { (row(item, lags.map_or(&[], Vec::as_slice))) } }
                 },
                 silence => div.pad { (silence.instead("Sync", "Its connectors cannot be shown.")) },
             }
@@ -27,7 +29,7 @@ pub(super) fn panel(connectors: &Heard<Vec<Value>>) -> Markup {
     }
 }
 
-fn row(item: &Value) -> Markup {
+fn row(item: &Value, lags: &[Lag]) -> Markup {
     let text = |field: &str| item[field].as_str().unwrap_or_default();
     let tables = item["tables"].as_array().map(Vec::as_slice).unwrap_or_default();
     html! {
@@ -38,7 +40,16 @@ fn row(item: &Value) -> Markup {
                 @for table in tables {
                     div { code { (table["table"].as_str().unwrap_or_default()) } " → " code { (table["topic"].as_str().unwrap_or_default()) } }
                 }
-                @if let Some(position) = item["position"].as_i64() { small { "position " (number(position)) } }
+            }
+            @match place(text("name"), lags) {
+                Some((end, waiting)) => {
+                    td.num data-l="Position" { (number(end)) }
+                    td.num data-l="Waiting" { (number(waiting)) }
+                }
+                None => {
+                    td.num data-l="Position" { span.dim { "not told" } }
+                    td.num data-l="Waiting" { span.dim { "not told" } }
+                }
             }
             td data-l="Declared" { (told_moment(text("declaredAt"))) }
         }

@@ -81,6 +81,13 @@ pub(crate) fn parked(lags: &[Lag]) -> i64 {
     i64::try_from(most.values().sum::<u64>()).unwrap_or(i64::MAX)
 }
 
+/// Where a connector's log ends, and how many changes the copy that is furthest behind lacks; `None` where it tells no copy.
+pub(super) fn place(source: &str, lags: &[Lag]) -> Option<(i64, i64)> {
+    let of_source = || lags.iter().filter(|lag| lag.source == source);
+    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    Some((count(of_source().map(|lag| lag.end).max()?), count(of_source().map(|lag| lag.behind).max()?)))
+}
+
 /// The sentence that answers the page's question, and what it means.
 pub(super) fn sentences(lags: &[Lag]) -> (String, String) {
     let (late, keys) = (late(lags), parked(lags));

@@ -31,8 +31,9 @@ pub(super) fn retry(id: &str) -> Act {
         verb: "Retry".to_owned(),
         title: format!("Retry key {id}?"),
         effects: vec![
-            "The waiting changes of this key are applied in their order.".to_owned(),
-            "If the first one fails again, all stay parked and nothing is lost.".to_owned(),
+            "The copies are told this key’s row as its owner has it now, which covers every change that waits."
+                .to_owned(),
+            "If that fails again, all of them stay parked and nothing is lost.".to_owned(),
         ],
         action: "/sync/parked/retry".to_owned(),
         fields: BTreeMap::from([("id", id.to_owned())]),
@@ -67,8 +68,8 @@ pub(super) fn retry_all(cause: &Cause) -> Act {
         title: format!("Retry {}?", plural(keys, "key", "keys")),
         effects: vec![
             format!("They are parked for this cause: {}", cause.cause),
-            "The waiting changes of each key are applied in their order, one key after the other.".to_owned(),
-            "Keys whose first change fails again stay parked; nothing is lost.".to_owned(),
+            "The copies are told the row of each key as its owner has it now, one key after the other.".to_owned(),
+            "Keys for which that fails again stay parked; nothing is lost.".to_owned(),
         ],
         action: "/sync/parked/retry-all".to_owned(),
         fields: BTreeMap::from([("cause", cause.cause.clone())]),
@@ -175,7 +176,7 @@ async fn all_retried(visit: &Visit, cause: &str) -> Paged {
                 sum = (sum.0 + applied, sum.1 + waiting);
             }
             // Somebody else has cleared it meanwhile.
-            Err(refused) if refused.status == StatusCode::NOT_FOUND => {}
+            Err(refused) if refused.code() == "nothing-parked" => {}
             Err(refused) => {
                 let tried = plural(i64::try_from(at).unwrap_or(0), "key was tried", "keys were tried");
                 let told = refusal::told(&refused, &format!("{tried} before this; the others were not."));
