@@ -161,6 +161,11 @@ impl Capture {
         self.shared.parts.source.log()
     }
 
+    /// The copies that it tells.
+    pub fn copies(&self) -> Vec<&'static str> {
+        self.shared.copies()
+    }
+
     /// How it fares.
     pub fn progress(&self) -> Progress {
         self.shared.progress.borrow().clone()
@@ -218,8 +223,17 @@ impl std::fmt::Debug for Capture {
 }
 
 impl Shared {
-    /// Reads once and takes in what came; true where nothing is left.
+    /// As [`Shared::turn_once`]; after a fault what is held in memory is read again: something may have become durable.
     async fn turn(&self, wait: Duration, stop: &StopSignal) -> Result<bool, Fault> {
+        let turned = self.turn_once(wait, stop).await;
+        if turned.is_err() {
+            *self.engine.lock().await = None;
+        }
+        turned
+    }
+
+    /// Reads once and takes in what came; true where nothing is left.
+    async fn turn_once(&self, wait: Duration, stop: &StopSignal) -> Result<bool, Fault> {
         let mut guard = self.engine.lock().await;
         if guard.is_none() {
             let loaded = self.load().await?;

@@ -6,12 +6,20 @@
 //! * [`transformers`]: what happens to a row on its way, as configured;
 //! * [`processors`]: what the changes of a topic mean; [`copies`]: who keeps copies;
 //! * [`capture`]: following a connector, from its owner's log into the copies;
-//! * [`monitor`]: compares owners and copies and repairs what diverges.
+//! * [`monitor`]: compares owners and copies and repairs what diverges;
+//! * `queries`, `http`: what operators ask; [`config`], [`service`]: putting it together.
 
 pub mod capture;
+pub mod config;
 pub mod connectors;
 pub mod copies;
+mod http;
 mod measures;
 pub mod monitor;
 pub mod processors;
+mod queries;
+pub mod service;
 pub mod transformers;
+
+pub use config::SyncConfig;
+pub use service::{SyncNeighbours, SyncService};

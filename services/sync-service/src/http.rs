@@ -1,0 +1,215 @@
+//! The public routes, for operators: connectors, how far copies are, what is parked, a row of a copy.
+
+mod shapes;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::StatusCode;
+use madrigal_http::openapi::Refusals;
+use madrigal_http::page::page_limit;
+use madrigal_http::{Answered, Body, Caller, FieldError, Page, Path, Problem, Query, problem};
+use madrigal_projection::{LaneReport, ParkingError};
+use serde_json::Value;
+use utoipa::OpenApi;
+
+use self::shapes::{
+    ConnectorBody, ConnectorDocument, CopyRowDocument, LagDocument, ParkedDocument, ParkedQuery, SettledDocument,
+    SkipBody,
+};
+use crate::connectors::{ConnectorDefinition, Known, RegisterError, Source};
+use crate::queries::Queries;
+use crate::service::CAPTURED_SERVICE;
+
+const DEFAULT_PAGE: u32 = 100;
+const MAX_PAGE: u32 = 1_000;
+
+/// The routes; the edge's layers come from outside.
+pub(crate) fn router(queries: Queries) -> Router {
+    Router::new()
+        .route("/v1/sync/connectors", get(list_connectors).post(register_connector))
+        .route("/v1/sync/lag", get(lag))
+        .route("/v1/sync/parked", get(list_parked))
+        .route("/v1/sync/parked/{id}/retry", post(retry_parked))
+        .route("/v1/sync/parked/{id}/skip", post(skip_parked))
+        .route("/v1/sync/copies/{copy}/{key}", get(copied_row))
+        .with_state(queries)
+}
+
+/// The routes' documentation.
+#[derive(Debug, OpenApi)]
+#[openapi(
+    paths(list_connectors, register_connector, lag, list_parked, retry_parked, skip_parked, copied_row),
+    tags((name = "sync", description = "Connectors, and how far copies are."))
+)]
+pub(crate) struct SyncApi;
+
+/// Lists connectors, by name. Never a password.
+#[utoipa::path(get, path = "/v1/sync/connectors", tag = "sync",
+    responses((status = 200, body = Page<ConnectorDocument>), Refusals), security(("bearer" = [])))]
+async fn list_connectors(State(queries): State<Queries>, caller: Caller) -> Answered<Json<Page<ConnectorDocument>>> {
+    caller.require_operator()?;
+    let known = queries.connectors().await?;
+    let items = known.into_iter().map(|(known, progress)| ConnectorDocument::new(&known, progress.as_ref())).collect();
+    Ok(Json(Page { items, next: None }))
+}
+
+/// Declares a connector, in the JSON that Debezium takes. One that this program cannot run is kept and says so in `detail`.
+/// The same declaration again changes nothing.
+#[utoipa::path(post, path = "/v1/sync/connectors", tag = "sync", request_body = ConnectorBody,
+    responses((status = 201, description = "It is kept.", body = ConnectorDocument),
+        (status = 200, description = "It was there.", body = ConnectorDocument),
+        (status = 409, description = "Another one has its name, or captures its tables.", content_type = "application/problem+json"),
+        Refusals), security(("bearer" = [])))]
+async fn register_connector(
+    State(queries): State<Queries>,
+    caller: Caller,
+    Body(ConnectorBody(declared), _): Body<ConnectorBody>,
+) -> Answered<Response> {
+    caller.require_operator()?;
+    let definition = ConnectorDefinition::read(&Value::Object(declared)).map_err(|misfits| {
+        let error = |misfit: crate::connectors::Misfit| FieldError { pointer: misfit.pointer, detail: misfit.detail };
+        problem::invalid_body(misfits.into_iter().map(error).collect())
+    })?;
+    let known = queries.connectors().await?;
+    refuse_unknown_source(&definition)?;
+    if !known.iter().any(|(known, _)| known.definition.name == definition.name) {
+        refuse_captured_tables(&definition, known.iter().map(|(known, _)| known))?;
+    }
+    let (new, now) = queries.register(&definition).await.map_err(not_registered)?;
+    let known = queries.connectors().await?;
+    let known = known.into_iter().find(|(known, _)| known.definition.name == definition.name);
+    let (known, progress) = known.unwrap_or((Known { definition, declared_at: now }, None));
+    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(ConnectorDocument::new(&known, progress.as_ref()))).into_response())
+}
+
+/// Tells how far every copy is behind its owner, and every topic that is followed.
+#[utoipa::path(get, path = "/v1/sync/lag", tag = "sync",
+    responses((status = 200, body = Page<LagDocument>), Refusals), security(("bearer" = [])))]
+async fn lag(State(queries): State<Queries>, caller: Caller) -> Answered<Json<Page<LagDocument>>> {
+    caller.require_operator_or_service()?;
+    let items = queries.lag().await?.into_iter().map(LagDocument::from).collect();
+    Ok(Json(Page { items, next: None }))
+}
+
+/// Lists parked changes, the oldest first; without the rows' values.
+#[utoipa::path(get, path = "/v1/sync/parked", tag = "sync", params(ParkedQuery),
+    responses((status = 200, body = Page<ParkedDocument>), Refusals), security(("bearer" = [])))]
+async fn list_parked(
+    State(queries): State<Queries>,
+    caller: Caller,
+    Query(query): Query<ParkedQuery>,
+) -> Answered<Json<Page<ParkedDocument>>> {
+    caller.require_operator_or_service()?;
+    let limit = page_limit(query.limit, DEFAULT_PAGE, MAX_PAGE)?;
+    let items = queries.parked(limit).await?.into_iter().map(ParkedDocument::from).collect();
+    Ok(Json(Page { items, next: None }))
+}
+
+/// Tells the copies a parked key's rows as their owner has them now.
+#[utoipa::path(post, path = "/v1/sync/parked/{id}/retry", tag = "sync",
+    params(("id" = String, Path, description = "Topic and key, as in `users:7`.")),
+    responses((status = 200, body = SettledDocument),
+        (status = 409, description = "Nothing is parked under it.", content_type = "application/problem+json"),
+        Refusals), security(("bearer" = [])))]
+async fn retry_parked(
+    State(queries): State<Queries>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Answered<Json<SettledDocument>> {
+    caller.require_operator()?;
+    let report = queries.settle(&id, None).await.map_err(not_settled)?;
+    Ok(settled(id, report))
+}
+
+/// Leaves out a parked key's first change, for a reason that stays listed, and retries the others.
+#[utoipa::path(post, path = "/v1/sync/parked/{id}/skip", tag = "sync", request_body = SkipBody,
+    params(("id" = String, Path, description = "Topic and key, as in `users:7`.")),
+    responses((status = 200, body = SettledDocument),
+        (status = 409, description = "Nothing is parked under it.", content_type = "application/problem+json"),
+        Refusals), security(("bearer" = [])))]
+async fn skip_parked(
+    State(queries): State<Queries>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(body, _): Body<SkipBody>,
+) -> Answered<Json<SettledDocument>> {
+    caller.require_operator()?;
+    let report = queries.settle(&id, Some(&body.reason)).await.map_err(not_settled)?;
+    Ok(settled(id, report))
+}
+
+/// Shows a row of a copy as it is stored there, a tombstone too.
+#[utoipa::path(get, path = "/v1/sync/copies/{copy}/{key}", tag = "sync",
+    params(("copy" = String, Path, description = "The copy, as in `users.key-value`."),
+        ("key" = String, Path, description = "The row's key at its owner.")),
+    responses((status = 200, body = CopyRowDocument), Refusals), security(("bearer" = [])))]
+async fn copied_row(
+    State(queries): State<Queries>,
+    caller: Caller,
+    Path((copy, key)): Path<(String, String)>,
+) -> Answered<Json<CopyRowDocument>> {
+    caller.require_operator()?;
+    let found = queries.row(&copy, &key).await?.ok_or_else(|| problem::not_found(format!("copy {copy}")))?;
+    let row = found.ok_or_else(|| problem::not_found("such row in this copy"))?;
+    Ok(Json(CopyRowDocument::new(copy, row)))
+}
+
+fn settled(id: String, report: LaneReport) -> Json<SettledDocument> {
+    Json(SettledDocument { id, applied: report.applied, waiting: report.waiting, cause: report.cause })
+}
+
+/// Embedded, only user-service has tables that are captured.
+fn refuse_unknown_source(definition: &ConnectorDefinition) -> Answered<()> {
+    match &definition.source {
+        Source::Sqlite { service } if service != CAPTURED_SERVICE => {
+            let detail = format!("{service:?} lets nobody capture its tables; {CAPTURED_SERVICE} does");
+            let pointer = "/config/database.service".to_owned();
+            Err(problem::invalid_body(vec![FieldError { pointer, detail }]))
+        }
+        Source::Sqlite { .. } | Source::Postgres { .. } => Ok(()),
+    }
+}
+
+/// Two captures of one table would tell the same copies twice.
+fn refuse_captured_tables<'a>(
+    definition: &ConnectorDefinition,
+    known: impl Iterator<Item = &'a Known>,
+) -> Answered<()> {
+    for other in known.filter(|other| other.definition.source == definition.source) {
+        if let Some(table) = definition.tables.iter().find(|table| other.definition.tables.contains(table)) {
+            let detail = format!("{table} is captured by {} already.", other.definition.name);
+            return Err(problem::conflict("connector-exists", "There is such a connector", detail));
+        }
+    }
+    Ok(())
+}
+
+fn not_registered(error: RegisterError) -> Problem {
+    match error {
+        RegisterError::Exists(_) => {
+            problem::conflict("connector-exists", "There is such a connector", format!("{error}, declared otherwise."))
+        }
+        RegisterError::TooMany => {
+            problem::invalid_body(vec![FieldError { pointer: String::new(), detail: error.to_string() }])
+        }
+        RegisterError::Fault(fault) => problem::from_fault(&fault),
+    }
+}
+
+fn not_settled(error: ParkingError) -> Problem {
+    match error {
+        ParkingError::UnknownLane(_) => {
+            let detail = "No change is parked under this id; it may have been settled meanwhile.";
+            problem::conflict("nothing-parked", "Nothing is parked there", detail)
+        }
+        ParkingError::NoReason => {
+            let error = FieldError { pointer: "/reason".to_owned(), detail: error.to_string() };
+            problem::invalid_body(vec![error])
+        }
+        ParkingError::Stalled(why) => problem::conflict("sync-busy", "The copies are busy", format!("Not now: {why}.")),
+        ParkingError::Fault(fault) => problem::from_fault(&fault),
+    }
+}

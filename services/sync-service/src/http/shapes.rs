@@ -1,0 +1,241 @@
+//! What the routes take and give.
+
+use madrigal_contracts::copies::CopyRow;
+use madrigal_core::Timestamp;
+use madrigal_projection::Status;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::capture::Progress;
+use crate::connectors::{Known, Source};
+use crate::queries::{CopyLag, ParkedChange};
+
+/// A connector as it is declared: `{"name", "config": {…}}`, in the keys that Debezium has for it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = Object, example = json!({"name": "postgres-connector", "config": {"connector.class": "io.debezium.connector.postgresql.PostgresConnector"}}))]
+pub(crate) struct ConnectorBody(pub(crate) Map<String, Value>);
+
+/// A connector.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ConnectorDocument {
+    /// Its name.
+    pub(crate) name: String,
+    /// `running`, `snapshot`, `retrying`, `idle`, or `unavailable` where this program cannot run it.
+    pub(crate) state: &'static str,
+    /// More about that, where there is more.
+    pub(crate) detail: Option<String>,
+    /// Its class.
+    pub(crate) class: &'static str,
+    /// Its tables, and the topics that their changes come under.
+    pub(crate) tables: Vec<TableDocument>,
+    /// Its configuration as it was declared; a password is hidden.
+    #[schema(value_type = Object)]
+    pub(crate) config: Map<String, Value>,
+    /// When it was declared.
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) declared_at: Timestamp,
+}
+
+/// A captured table.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TableDocument {
+    /// `main.users`.
+    pub(crate) table: String,
+    /// The topic, after the connector's own transforms.
+    pub(crate) topic: String,
+}
+
+impl ConnectorDocument {
+    /// The document of a connector, and of how it fares where it runs.
+    pub(crate) fn new(known: &Known, progress: Option<&Progress>) -> Self {
+        let definition = &known.definition;
+        let (state, detail) = match (&definition.source, progress) {
+            (Source::Postgres { .. }, _) => {
+                let detail = "Checked and kept; this program has no PostgreSQL source and does not run it. The password \
+                              was not kept.";
+                ("unavailable", Some(detail.to_owned()))
+            }
+            (Source::Sqlite { .. }, None) => ("idle", Some("It is run from the next start on.".to_owned())),
+            (Source::Sqlite { .. }, Some(progress)) => (state(progress), detail(&progress.status)),
+        };
+        let tables = definition.tables.iter();
+        let table = |table| TableDocument { table: format!("{table}"), topic: definition.topic_of(table) };
+        Self {
+            name: definition.name.clone(),
+            state,
+            detail,
+            class: definition.class(),
+            tables: tables.map(table).collect(),
+            config: definition.shown().clone(),
+            declared_at: known.declared_at,
+        }
+    }
+}
+
+fn state(progress: &Progress) -> &'static str {
+    match &progress.status {
+        Status::Retrying { .. } | Status::Stalled { .. } => "retrying",
+        _ if progress.snapshot_rows.is_some() => "snapshot",
+        status => word(status),
+    }
+}
+
+fn word(status: &Status) -> &'static str {
+    match status {
+        Status::Idle => "idle",
+        Status::Running => "running",
+        Status::Retrying { .. } => "retrying",
+        Status::Stalled { .. } => "stalled",
+        Status::Stopped => "stopped",
+    }
+}
+
+fn detail(status: &Status) -> Option<String> {
+    status.trouble().map(|(cause, since)| format!("{cause} (since {since})"))
+}
+
+/// How far a copy is behind its owner, or this service behind a topic.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LagDocument {
+    /// The copy, as in `users.index`; none for a topic that is only followed.
+    pub(crate) copy: Option<&'static str>,
+    /// The connector that tells it, or the topic.
+    pub(crate) source: String,
+    /// `running`, `retrying`, `stalled`, `idle`, `stopped`.
+    pub(crate) state: &'static str,
+    /// More about that, where there is more.
+    pub(crate) detail: Option<String>,
+    /// Changes that it lacks.
+    pub(crate) behind: u64,
+    /// For how many seconds it has lacked something.
+    pub(crate) seconds: f64,
+    /// Up to which position of its source's log it has everything.
+    pub(crate) applied_through: u64,
+    /// Where that log ends.
+    pub(crate) end: u64,
+    /// How many keys are parked.
+    pub(crate) parked_keys: usize,
+    /// Rows told so far, while it is told every row.
+    pub(crate) snapshot_rows: Option<u64>,
+}
+
+impl From<CopyLag> for LagDocument {
+    fn from(lag: CopyLag) -> Self {
+        Self {
+            copy: lag.copy,
+            source: lag.source,
+            state: word(&lag.status),
+            detail: detail(&lag.status),
+            behind: lag.behind,
+            seconds: lag.seconds,
+            applied_through: lag.applied_through,
+            end: lag.end,
+            parked_keys: lag.parked_keys,
+            snapshot_rows: lag.snapshot_rows,
+        }
+    }
+}
+
+/// How many.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ParkedQuery {
+    /// 1 to 1000; 100 unless stated.
+    #[param(minimum = 1, maximum = 1_000)]
+    pub(crate) limit: Option<u32>,
+}
+
+/// A parked change.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ParkedDocument {
+    /// Topic and key, as in `users:7`: by it everything of the key is retried or skipped.
+    pub(crate) id: String,
+    /// Its place in its source's log.
+    pub(crate) position: u64,
+    /// Topic and operation, as in `users.u`; of a fact its type.
+    pub(crate) kind: String,
+    /// Why it is here.
+    pub(crate) cause: String,
+    /// How often it was tried; 0 where it only stands behind another.
+    pub(crate) attempts: u32,
+    /// When it was parked.
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) first_at: Timestamp,
+    /// When it was last tried.
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) last_at: Timestamp,
+    /// Why it was skipped, if it was.
+    pub(crate) skipped: Option<String>,
+}
+
+impl From<ParkedChange> for ParkedDocument {
+    fn from(ParkedChange { id, event }: ParkedChange) -> Self {
+        Self {
+            id,
+            position: event.position.0,
+            kind: event.kind,
+            cause: event.cause,
+            attempts: event.attempts,
+            first_at: event.first_at,
+            last_at: event.last_at,
+            skipped: event.skipped,
+        }
+    }
+}
+
+/// Why a change is left out.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct SkipBody {
+    /// Stays listed with the change.
+    #[schema(min_length = 1, max_length = 500)]
+    pub(crate) reason: String,
+}
+
+/// What became of a parked key.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SettledDocument {
+    /// Topic and key.
+    pub(crate) id: String,
+    /// How many parked changes were applied.
+    pub(crate) applied: usize,
+    /// How many still wait.
+    pub(crate) waiting: usize,
+    /// What the first of them met.
+    pub(crate) cause: Option<String>,
+}
+
+/// A row of a copy as it is stored.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CopyRowDocument {
+    /// The copy.
+    pub(crate) copy: String,
+    /// The row's key at its owner.
+    pub(crate) key: String,
+    /// The epoch of the owner's store.
+    pub(crate) epoch: u16,
+    /// The owner's count of the row's versions.
+    pub(crate) version: u64,
+    /// Whether it is a tombstone.
+    pub(crate) deleted: bool,
+    /// The row.
+    #[schema(value_type = Option<Object>)]
+    pub(crate) row: Option<Value>,
+}
+
+impl CopyRowDocument {
+    /// The document of this row.
+    pub(crate) fn new(copy: String, row: CopyRow) -> Self {
+        let (epoch, version) = (row.version.epoch(), row.version.count());
+        Self { copy, key: row.key, epoch, version, deleted: row.row.is_none(), row: row.row }
+    }
+}

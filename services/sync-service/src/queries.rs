@@ -1,0 +1,174 @@
+//! What operators ask: connectors, how far copies are, what is parked.
+
+use madrigal_contracts::copies::CopyRow;
+use madrigal_core::{Fault, Host, Timestamp};
+use madrigal_projection::{LaneReport, ParkedEvent, ParkedFilter, ParkingError, Status};
+
+use crate::capture::{Capture, Progress};
+use crate::connectors::{ConnectorDefinition, ConnectorStore, Known, RegisterError};
+use crate::copies::Copies;
+use crate::processors::facts::Facts;
+
+/// Answers operators. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Queries {
+    store: ConnectorStore,
+    captures: Vec<Capture>,
+    facts: Vec<Facts>,
+    copies: Copies,
+    host: Host,
+}
+
+/// How far a copy is, or a topic that is followed.
+#[derive(Debug)]
+pub(crate) struct CopyLag {
+    /// The copy; `None` for a topic that goes to none.
+    pub(crate) copy: Option<&'static str>,
+    /// The connector or topic that it follows.
+    pub(crate) source: String,
+    /// What its source does.
+    pub(crate) status: Status,
+    /// Positions that it lacks.
+    pub(crate) behind: u64,
+    /// For how long it has lacked something; 0 where nothing is missing.
+    pub(crate) seconds: f64,
+    /// Up to where it has everything.
+    pub(crate) applied_through: u64,
+    /// Where its source ends.
+    pub(crate) end: u64,
+    /// How many keys are parked.
+    pub(crate) parked_keys: usize,
+    /// Rows told, while the copy is told every row.
+    pub(crate) snapshot_rows: Option<u64>,
+}
+
+/// A parked change with the name that operators use.
+#[derive(Debug)]
+pub(crate) struct ParkedChange {
+    /// `users:7`.
+    pub(crate) id: String,
+    /// What is parked.
+    pub(crate) event: ParkedEvent,
+}
+
+impl Queries {
+    pub(crate) const fn new(
+        store: ConnectorStore,
+        captures: Vec<Capture>,
+        facts: Vec<Facts>,
+        copies: Copies,
+        host: Host,
+    ) -> Self {
+        Self { store, captures, facts, copies, host }
+    }
+
+    /// All connectors, by name, and how the running ones fare.
+    pub(crate) async fn connectors(&self) -> Result<Vec<(Known, Option<Progress>)>, Fault> {
+        let with_progress = |known: Known| {
+            let capture = self.captures.iter().find(|capture| capture.connector().name == known.definition.name);
+            let progress = capture.map(Capture::progress);
+            (known, progress)
+        };
+        Ok(self.store.list().await?.into_iter().map(with_progress).collect())
+    }
+
+    /// Takes a connector in; true where it is new.
+    pub(crate) async fn register(&self, definition: &ConnectorDefinition) -> Result<(bool, Timestamp), RegisterError> {
+        let now = self.host.now();
+        Ok((self.store.register(definition, now).await?, now))
+    }
+
+    /// How far every copy and every topic is.
+    pub(crate) async fn lag(&self) -> Result<Vec<CopyLag>, Fault> {
+        let now = self.host.now();
+        let mut lags = Vec::new();
+        for capture in &self.captures {
+            let progress = capture.progress();
+            for copy in capture.copies() {
+                let place =
+                    self.copies.applied_through(copy).await?.into_iter().find(|place| place.log == *capture.log());
+                let through = place.map_or(0, |place| place.position.0);
+                let behind = progress.end.0.saturating_sub(through);
+                let since = progress.caught_up_at.filter(|_| behind > 0);
+                lags.push(CopyLag {
+                    copy: Some(copy),
+                    source: capture.connector().name.clone(),
+                    status: progress.status.clone(),
+                    behind,
+                    seconds: since.map_or(0.0, |since| now.since(since).as_secs_f64()),
+                    applied_through: through,
+                    end: progress.end.0,
+                    parked_keys: capture.parked_keys(copy).len(),
+                    snapshot_rows: progress.snapshot_rows,
+                });
+            }
+        }
+        for facts in &self.facts {
+            let control = facts.control();
+            let lag = control.lag();
+            let through = control.applied_through().map_or(0, |at| at.position.0);
+            lags.push(CopyLag {
+                copy: None,
+                source: control.group().topic().to_owned(),
+                status: control.status(),
+                behind: lag.events,
+                seconds: lag.seconds,
+                applied_through: through,
+                end: through + lag.events,
+                parked_keys: lag.parked_lanes,
+                snapshot_rows: None,
+            });
+        }
+        Ok(lags)
+    }
+
+    /// What is parked, the oldest first, at most `limit`.
+    pub(crate) async fn parked(&self, limit: usize) -> Result<Vec<ParkedChange>, Fault> {
+        let filter = || ParkedFilter { limit, ..ParkedFilter::default() };
+        let mut all = Vec::new();
+        for capture in &self.captures {
+            let parked = capture.parked(filter()).await?;
+            all.extend(parked.into_iter().map(|event| ParkedChange { id: event.lane.clone(), event }));
+        }
+        for facts in &self.facts {
+            let control = facts.control();
+            let id = |event: &ParkedEvent| format!("{}:{}", control.group().topic(), event.lane);
+            all.extend(control.parked(filter()).await?.into_iter().map(|event| ParkedChange { id: id(&event), event }));
+        }
+        all.sort_by_key(|parked| parked.event.first_at);
+        all.truncate(limit);
+        Ok(all)
+    }
+
+    /// Retries a parked key; with a reason its first change is left out.
+    pub(crate) async fn settle(&self, id: &str, skip: Option<&str>) -> Result<LaneReport, ParkingError> {
+        let unknown = || ParkingError::UnknownLane(id.to_owned());
+        let (topic, lane) = id.split_once(':').ok_or_else(unknown)?;
+        if let Some(facts) = self.facts.iter().find(|facts| facts.control().group().topic() == topic) {
+            let control = facts.control();
+            return match skip {
+                None => control.retry(lane).await,
+                Some(reason) => control.skip(lane, reason).await,
+            };
+        }
+        for capture in &self.captures {
+            let settled = match skip {
+                None => capture.retry(id).await,
+                Some(reason) => capture.skip(id, reason).await,
+            };
+            match settled {
+                Err(ParkingError::UnknownLane(_)) => {}
+                settled => return settled,
+            }
+        }
+        Err(unknown())
+    }
+
+    /// A row of a copy; `None` for a copy that is not known, `Some(None)` where the copy never had it.
+    pub(crate) async fn row(&self, copy: &str, key: &str) -> Result<Option<Option<CopyRow>>, Fault> {
+        match self.copies.find(copy) {
+            Some((copy, _)) => self.copies.row(copy, key).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}

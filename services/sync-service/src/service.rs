@@ -1,0 +1,215 @@
+//! The service: its connectors, their captures, the topics that it follows, put together.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use futures::future::join_all;
+use madrigal_bus::DynTopicSource;
+use madrigal_cdc::DynChangeSource;
+use madrigal_core::tasks::{self, StopSignal};
+use madrigal_core::{Fault, Host};
+use madrigal_http::calls::Neighbour;
+use madrigal_projection::{DynOffsets, Status};
+use madrigal_sqlite::{Database, DatabaseOptions, SqliteOffsets};
+use madrigal_telemetry::Check;
+use serde_json::Value;
+use utoipa::OpenApi;
+
+use crate::capture::{Capture, CaptureParts};
+use crate::config::SyncConfig;
+use crate::connectors::{ConnectorDefinition, ConnectorStore, Misfit, Source};
+use crate::copies::Copies;
+use crate::http::{self, SyncApi};
+use crate::processors::activity::Activity;
+use crate::processors::facts::Facts;
+use crate::queries::Queries;
+use crate::transformers::Transformers;
+
+/// The name of this service.
+pub const SERVICE: &str = "sync-service";
+/// Whose tables the embedded connector captures.
+pub const CAPTURED_SERVICE: &str = "user-service";
+/// The connector that is there from the first start.
+const DEFAULT_CONNECTOR: &str = include_str!("../config/users-connector.json");
+
+/// Whom sync-service hears and tells.
+#[derive(Clone)]
+pub struct SyncNeighbours {
+    /// The changes of user-service's tables.
+    pub changes: DynChangeSource,
+    /// Keeps `users.key-value` and `users.activity`.
+    pub users: Neighbour,
+    /// Keeps `users.index`.
+    pub catalog: Neighbour,
+    /// Keeps `users.analytics`, where there is such a service.
+    pub analytics: Option<Neighbour>,
+    /// Topics of facts: `orders`, `products`.
+    pub topics: Vec<DynTopicSource>,
+}
+
+impl fmt::Debug for SyncNeighbours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SyncNeighbours").finish_non_exhaustive()
+    }
+}
+
+/// sync-service, open. Cheap to clone.
+#[derive(Clone)]
+pub struct SyncService {
+    parts: Arc<Parts>,
+}
+
+struct Parts {
+    captures: Vec<Capture>,
+    facts: Vec<Facts>,
+    queries: Queries,
+}
+
+impl SyncService {
+    /// Opens the service's own directory. Copies follow while [`SyncService::run`] runs.
+    ///
+    /// # Errors
+    /// A [`Fault`] where the directory cannot be opened; a permanent one with everything that is wrong with the declared
+    /// transformers, or where a table comes under a topic that no processor handles.
+    ///
+    /// # Cancellation
+    /// Safe to repeat.
+    pub async fn open(config: SyncConfig, neighbours: SyncNeighbours, host: Host) -> Result<Self, Fault> {
+        let refused = |what: &str, problems: Vec<String>| {
+            Fault::permanent(SERVICE, "open", format!("{what}:\n  {}", problems.join("\n  ")))
+        };
+        let transformers = Transformers::declared(&config.transformers)
+            .map_err(|misfits| refused("the transformers have problems", words("sync.transformers", &misfits)))?;
+        let database = open_database(&config.dir).await?;
+        let offsets: DynOffsets = Arc::new(SqliteOffsets::open(database.clone()).await?);
+        let activity = Activity::open(database.clone()).await?;
+        let store = ConnectorStore::open(database).await?;
+        if store.list().await?.is_empty() {
+            let connector = default_connector()?;
+            store.register(&connector, host.now()).await.map_err(|error| Fault::permanent(SERVICE, "open", error))?;
+        }
+        let mut copies = Copies::none(host.clone())
+            .kept_by("users.key-value", neighbours.users.clone())
+            .kept_by("users.activity", neighbours.users)
+            .kept_by("users.index", neighbours.catalog);
+        if let Some(analytics) = neighbours.analytics {
+            copies = copies.kept_by("users.analytics", analytics);
+        }
+        let mut captures = Vec::new();
+        for known in store.list().await? {
+            if known.definition.source != (Source::Sqlite { service: CAPTURED_SERVICE.to_owned() }) {
+                tracing::warn!(connector = known.definition.name, "this program cannot run this connector");
+                continue;
+            }
+            let parts = CaptureParts {
+                connector: known.definition,
+                source: Arc::clone(&neighbours.changes),
+                copies: copies.clone(),
+                transformers: Arc::new(transformers.clone()),
+                activity: activity.clone(),
+                offsets: Arc::clone(&offsets),
+                host: host.clone(),
+            };
+            let capture = Capture::new(parts).map_err(|missing| {
+                refused("a connector cannot be run", missing.iter().map(ToString::to_string).collect())
+            })?;
+            captures.push(capture);
+        }
+        let topics = neighbours.topics.into_iter().filter(|_| config.facts);
+        let facts: Vec<Facts> = topics.map(|topic| Facts::new(topic, Arc::clone(&offsets), host.clone())).collect();
+        let queries = Queries::new(store, captures.clone(), facts.clone(), copies, host);
+        Ok(Self { parts: Arc::new(Parts { captures, facts, queries }) })
+    }
+
+    /// The public routes, without the edge's layers.
+    pub fn router(&self) -> Router {
+        http::router(self.parts.queries.clone())
+    }
+
+    /// The description of the public routes.
+    pub fn openapi() -> utoipa::openapi::OpenApi {
+        SyncApi::openapi()
+    }
+
+    /// The captures: how far copies are, and which of their keys are parked.
+    pub fn captures(&self) -> &[Capture] {
+        &self.parts.captures
+    }
+
+    /// How captures and topics fare.
+    pub async fn health(&self) -> Vec<Check> {
+        let mut checks = Vec::new();
+        for capture in &self.parts.captures {
+            let progress = capture.progress();
+            let behind = progress.end.0.saturating_sub(progress.applied.map_or(0, |at| at.position.0));
+            checks.push(match (progress.status.trouble(), progress.held.len()) {
+                // The cause may name what only operators should read: it is in the log, and in /v1/sync/lag.
+                (Some((_, since)), _) => Check::degraded("copies", format!("held up since {since}")),
+                (None, 0) => Check::healthy("copies", format!("{behind} changes behind")),
+                (None, parked) => Check::degraded("copies", format!("{parked} keys parked, {behind} changes behind")),
+            });
+        }
+        for facts in &self.parts.facts {
+            let control = facts.control();
+            let lag = control.lag();
+            let stalled = matches!(control.status(), Status::Stalled { .. } | Status::Retrying { .. });
+            if stalled || lag.parked_lanes > 0 {
+                let detail = format!("{}: {} keys parked, {} behind", control.group(), lag.parked_lanes, lag.events);
+                checks.push(Check::degraded(Check::MESSAGE_QUEUE, detail));
+            }
+        }
+        checks
+    }
+
+    /// Follows connectors and topics until `stop`.
+    ///
+    /// # Cancellation
+    /// Safe: everything is taken up again by the next run.
+    pub async fn run(&self, stop: StopSignal) {
+        let mut background = Vec::new();
+        for capture in self.parts.captures.clone() {
+            let stop = stop.clone();
+            background.push(tasks::spawn("capture", async move { capture.run(stop).await }));
+        }
+        for facts in self.parts.facts.clone() {
+            let stop = stop.clone();
+            background.push(tasks::spawn("facts", async move {
+                if let Err(error) = facts.run(stop).await {
+                    tracing::error!(group = %facts.control().group(), %error, "a topic is not followed any more");
+                }
+            }));
+        }
+        stop.cancelled().await;
+        join_all(background).await;
+    }
+}
+
+impl fmt::Debug for SyncService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SyncService").field("captures", &self.parts.captures).finish_non_exhaustive()
+    }
+}
+
+async fn open_database(dir: &Path) -> Result<Database, Fault> {
+    let made = dir.to_path_buf();
+    let making = tasks::blocking(move || std::fs::create_dir_all(made)).await;
+    making
+        .map_err(|error| Fault::not_applied(SERVICE, "make-directory", error))?
+        .map_err(|error| Fault::permanent(SERVICE, "make-directory", error))?;
+    let options = DatabaseOptions { readers: 2, cache_kib: 1_024, ..DatabaseOptions::REBUILDABLE };
+    Database::open(dir.join("sync.sqlite"), options).await
+}
+
+fn default_connector() -> Result<ConnectorDefinition, Fault> {
+    let declared: Value =
+        serde_json::from_str(DEFAULT_CONNECTOR).map_err(|error| Fault::permanent(SERVICE, "open", error))?;
+    ConnectorDefinition::read(&declared)
+        .map_err(|misfits| Fault::permanent(SERVICE, "open", words("connector", &misfits).join("; ")))
+}
+
+/// Problems as lines that name their place.
+pub fn words(of: &str, misfits: &[Misfit]) -> Vec<String> {
+    misfits.iter().map(|misfit| format!("{of}{}: {}", misfit.pointer, misfit.detail)).collect()
+}

@@ -1,0 +1,9 @@
+//! sync-service from the outside: a real change log, copies that can be broken, and what becomes of them.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod kept;
+mod parking;
+mod propagation;
+mod routes;
+mod shop;
+mod starting_again;
