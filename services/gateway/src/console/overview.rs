@@ -13,6 +13,7 @@ use super::visit::{Leaf, Visit};
 use super::words::{clock, day_and_clock, number, rate, seconds, span};
 use reading::Reading;
 
+mod copies;
 pub(crate) mod history;
 mod panels;
 mod reading;
@@ -34,7 +35,7 @@ async fn show(visit: Visit) -> Response {
         (panels::services(&visit.console, &reading))
         @if asker.operator {
             div.cols {
-                (panels::projections(&reading))
+                div.stack { (copies::panel(visit.standing(), asker.now)) (panels::projections(&reading)) }
                 div.stack { (panels::problems(&reading)) (panels::sagas(&reading)) }
             }
         } @else {
@@ -72,6 +73,7 @@ pub(super) async fn change(console: &Console, asker: &Asker) -> Change {
     change.html("answered", answered(console));
     change.html("inflight", in_flight(&reading));
     change.html("needing", needing(&reading));
+    change.html("copies", copies::panel(console.standing.glance(console, asker).await.as_deref(), asker.now));
     change.html("projections", panels::projections(&reading));
     change.html("problems", panels::problems(&reading));
     change.html("sagas", panels::sagas(&reading));

@@ -95,6 +95,11 @@ impl Visit {
         self.console.edge.host.uuid_v7().to_string()
     }
 
+    /// How copies and sagas stand, where an operator looks and it is known.
+    pub(crate) fn standing(&self) -> Option<&Standing> {
+        self.standing.as_deref()
+    }
+
     /// The hidden field that every form of a page carries.
     pub(crate) fn token(&self) -> Markup {
         token_field(self.who.secret())

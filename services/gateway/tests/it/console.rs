@@ -13,15 +13,15 @@ use madrigal_http::{Caller, Role, TokenSigner, testing};
 use serde_json::{Value, json};
 use utoipa::openapi::OpenApi;
 
-const EVIL: &str = "<img src=x onerror=alert(1)>\"'&";
+pub(super) const EVIL: &str = "<img src=x onerror=alert(1)>\"'&";
 type Header<'a> = (&'a str, &'a str);
 
-const HOST: (&str, &str) = ("host", "127.0.0.1:8080");
-const ORIGIN: (&str, &str) = ("origin", "http://127.0.0.1:8080");
+pub(super) const HOST: (&str, &str) = ("host", "127.0.0.1:8080");
+pub(super) const ORIGIN: (&str, &str) = ("origin", "http://127.0.0.1:8080");
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
-struct Shop {
-    gateway: Router,
+pub(super) struct Shop {
+    pub(super) gateway: Router,
     signer: Arc<TokenSigner>,
     host: Host,
 }
@@ -71,6 +71,15 @@ fn orders() -> Router {
 }
 
 fn shop_with(console: ConsoleParts) -> Shop {
+    shop_of(console, Router::new())
+}
+
+/// A shop that answers these routes too.
+pub(super) fn shop_and(more: Router) -> Shop {
+    shop_of(ConsoleParts::default(), more)
+}
+
+fn shop_of(console: ConsoleParts, more: Router) -> Shop {
     let host = Host::system();
     let (edge, signer) = testing::edge(&host);
     let upstream = |service, router| Upstream { service, target: Target::InProcess(router) };
@@ -78,7 +87,7 @@ fn shop_with(console: ConsoleParts) -> Shop {
         upstreams: vec![
             upstream("user-service", users()),
             upstream("catalog-service", catalog()),
-            upstream("order-service", orders()),
+            upstream("order-service", orders().merge(more)),
         ],
         openapi: serde_json::to_value(OpenApi::default()).unwrap(),
         operations: Router::new().route(
@@ -98,28 +107,33 @@ fn shop() -> Shop {
 }
 
 impl Shop {
-    fn token(&self, role: Role, lifetime: Duration) -> String {
+    pub(super) fn token(&self, role: Role, lifetime: Duration) -> String {
         self.signer.issue(&self.host, "1", role, lifetime).0
     }
 
-    fn operator(&self) -> String {
+    pub(super) fn operator(&self) -> String {
         format!("madrigal_session={}", self.token(Role::Operator, Duration::from_secs(600)))
     }
 
-    async fn see(&self, path: &str, cookie: &str) -> (StatusCode, HeaderMap, String) {
+    pub(super) async fn see(&self, path: &str, cookie: &str) -> (StatusCode, HeaderMap, String) {
         let (status, headers, body) =
             testing::send(&self.gateway, Method::GET, path, &[HOST, ("cookie", cookie)], ()).await;
         (status, headers, body.as_str().unwrap_or_default().to_owned())
     }
 
-    async fn form(&self, path: &str, headers: &[(&str, &str)], body: &str) -> (StatusCode, HeaderMap, String) {
+    pub(super) async fn form(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (StatusCode, HeaderMap, String) {
         let headers: Vec<_> = [FORM].iter().chain(headers).copied().collect();
         let (status, headers, answer) = testing::send(&self.gateway, Method::POST, path, &headers, body).await;
         (status, headers, answer.as_str().unwrap_or_default().to_owned())
     }
 }
 
-fn csrf(page: &str) -> String {
+pub(super) fn csrf(page: &str) -> String {
     page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
 }
 

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod console;
 #[cfg(test)]
+mod copies;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod routing;
