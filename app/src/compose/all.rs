@@ -100,6 +100,8 @@ pub async fn compose_all(
             catalog: wiring.to(catalog.calls()),
             payments: wiring.to(payments.calls()),
             notifications: wiring.to(mails.calls()),
+            users: wiring.to(users.calls()),
+            analytics: wiring.to(figures.calls()),
         },
         demo: demo.map(|demo| super::console::hints(config, demo, &signer, host)),
         console,

@@ -187,6 +187,8 @@ fn gateway(far: &Far<'_>, edge: &Edge, health: Health) -> anyhow::Result<(Router
             catalog: far.to(Service::CatalogService),
             payments: far.to(Service::PaymentService),
             notifications: far.to(Service::NotificationService),
+            users: far.to(Service::UserService),
+            analytics: far.to(Service::AnalyticsService),
         },
         demo: None,
         console,

@@ -2,7 +2,7 @@
 
 use madrigal_analytics_service::AnalyticsService;
 use madrigal_catalog_service::CatalogService;
-use madrigal_gateway::{ProjectionsApi, StoryApi};
+use madrigal_gateway::{CustomerApi, ProjectionsApi, StoryApi};
 use madrigal_http::FieldError;
 use madrigal_http::openapi::ProblemDocument;
 use madrigal_notification_service::NotificationService;
@@ -33,6 +33,7 @@ pub fn openapi() -> serde_json::Value {
         NotificationService::openapi(),
         AnalyticsService::openapi(),
         StoryApi::openapi(),
+        CustomerApi::openapi(),
         ProjectionsApi::openapi(),
         all_logs(),
     ] {

@@ -39,9 +39,9 @@ async fn measured(what: &str, orders: u64, write: Write) -> Result<(), Box<dyn E
     let log = open_log(dir.path().join("journal"), "order", &host).await?;
     let catalog = open_log(dir.path().join("catalog"), "catalog", &host).await?;
     let context = CallContext::new(&host);
-    for from in (0..orders).step_by(500) {
+    for from in (0..orders).step_by(50) {
         let mut appends = Vec::new();
-        for order in from..orders.min(from + 500) {
+        for order in from..orders.min(from + 50) {
             appends.extend(write(&host, &context, order)?);
         }
         log.append_many(appends).await?;

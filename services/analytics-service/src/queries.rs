@@ -1,5 +1,7 @@
 //! Figures for whoever asks, as fresh as a position asks for.
 
+mod customer;
+
 use std::time::Duration;
 
 use madrigal_core::{Fault, Host, PositionToken};
@@ -9,6 +11,8 @@ use crate::collectors::{Following, NotYet};
 use crate::dashboards::series::{self, AnalyticsRow};
 use crate::dashboards::tops;
 use crate::dashboards::{Board, Period, ProductRank, TopCustomer, TopProduct};
+
+pub use customer::CustomersFigures;
 
 /// How long a read waits for the position that it names.
 const POSITION_WAIT: Duration = Duration::from_secs(5);

@@ -4,6 +4,7 @@
 //! given another meaning. Refusals that business knows are variants of the answers; whatever breaks is a
 //! [`madrigal_core::Fault`].
 
+pub mod analytics;
 pub mod catalog;
 pub mod changes;
 pub mod copies;

@@ -1,6 +1,6 @@
 //! What order-service answers.
 
-use madrigal_core::PersonId;
+use madrigal_core::{Currency, PersonId, PositionToken, Timestamp};
 use madrigal_http::calls::Call;
 use serde::{Deserialize, Serialize};
 
@@ -52,4 +52,57 @@ pub struct Receipt {
 impl Call for HasReceived {
     type Answer = Receipt;
     const NAME: &'static str = "order.has-received";
+}
+
+/// Asks for the newest orders of a customer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListCustomerOrders {
+    /// The customer.
+    pub user_id: PersonId,
+    /// At most so many, 1 to [`ListCustomerOrders::MAX`].
+    pub limit: usize,
+    /// Waits (a little) until the orders have this much.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<PositionToken>,
+}
+
+impl ListCustomerOrders {
+    /// The most orders.
+    pub const MAX: usize = 50;
+}
+
+/// An order in a few words; nothing in it is sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderBrief {
+    /// The order.
+    pub order_id: String,
+    /// Where it stands.
+    pub status: String,
+    /// When it came into being.
+    pub created_at: Timestamp,
+    /// How many pieces.
+    pub item_count: u64,
+    /// Of the amount.
+    pub currency: Currency,
+    /// What it comes to, in minor units.
+    pub final_amount: i64,
+    /// How many events it has.
+    pub version: u64,
+}
+
+/// The answer to [`ListCustomerOrders`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CustomerOrders {
+    /// The newest first.
+    pub orders: Vec<OrderBrief>,
+    /// Up to where everything is in it.
+    pub position: PositionToken,
+}
+
+impl Call for ListCustomerOrders {
+    type Answer = CustomerOrders;
+    const NAME: &'static str = "order.list-customer-orders";
 }

@@ -9,10 +9,11 @@
 //!
 //! * [`parts`]: what the app hands over; [`router`]: what becomes of it; [`inside`]: how pages ask the API;
 //! * `table`: which service answers which path; `proxy`: the way to a service in another process;
-//! * [`story`]: one order across all services; [`projections`]: the projections of all services;
+//! * [`story`]: one order across all services; [`customer`]: one customer; [`projections`]: the projections of all services;
 //! * `docs`: `/openapi.json`, `/docs`, `/docs/problems/{code}`; `console`: the pages; `security`: the headers of
 //!   everything that a browser shows.
 
+pub mod customer;
 pub mod inside;
 pub mod parts;
 pub mod projections;
@@ -25,6 +26,7 @@ mod proxy;
 mod router;
 mod security;
 
+pub use customer::CustomerApi;
 pub use docs::problem_codes;
 pub use parts::{ConsoleParts, DemoHints, GatewayError, GatewayParts, Target, Upstream};
 pub use projections::ProjectionsApi;

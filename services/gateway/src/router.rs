@@ -15,7 +15,7 @@ use tower::{Layer, Service};
 use crate::inside::Inside;
 use crate::parts::{GatewayError, GatewayParts, Target};
 use crate::proxy::{self, Proxy};
-use crate::{console, docs, projections, story, table};
+use crate::{console, customer, docs, projections, story, table};
 
 /// The router of the whole shop, with the edge's layers around every route of it.
 ///
@@ -30,7 +30,10 @@ pub fn router(parts: GatewayParts, edge: &Edge) -> Result<Router, GatewayError> 
     let mut seen = HashSet::new();
     let keepers = [&storytellers.catalog, &storytellers.orders, &storytellers.notifications].map(Clone::clone).into();
     let mut own = docs::router(&openapi)?.merge(operations);
-    own = own.merge(projections::router(keepers)).merge(story::router(storytellers));
+    own = own
+        .merge(projections::router(keepers))
+        .merge(story::router(storytellers.clone()))
+        .merge(customer::router(storytellers));
     let mut services = Vec::new();
     let mut placed = Vec::new();
     for upstream in upstreams {

@@ -44,6 +44,10 @@ pub struct Storytellers {
     pub payments: Neighbour,
     /// notification-service.
     pub notifications: Neighbour,
+    /// user-service.
+    pub users: Neighbour,
+    /// analytics-service.
+    pub analytics: Neighbour,
 }
 
 impl Storytellers {
@@ -55,6 +59,8 @@ impl Storytellers {
             catalog: absent("catalog-service"),
             payments: absent("payment-service"),
             notifications: absent("notification-service"),
+            users: absent("user-service"),
+            analytics: absent("analytics-service"),
         }
     }
 }

@@ -54,6 +54,7 @@ pub const TABLE: &[Declared] = &[
     to(NOTIFICATION, "/v1/mails"),
     to(NOTIFICATION, "/v1/mails/{*rest}"),
     to(ANALYTICS, "/v1/analytics/{*rest}"),
+    to(GATEWAY, "/v1/customers/{id}/overview"),
     to(USER, "/v1/logs/user-service"),
     to(USER, "/v1/logs/user-service/{*rest}"),
     to(CATALOG, "/v1/logs/catalog-service"),

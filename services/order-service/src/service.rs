@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use futures::future::join_all;
 use madrigal_bus::TopicSource;
-use madrigal_contracts::order::{GetSagaStanding, HasReceived};
+use madrigal_contracts::order::{GetSagaStanding, HasReceived, ListCustomerOrders};
 use madrigal_contracts::story::TellOrder;
 use madrigal_contracts::{projections, rows};
 use madrigal_core::tasks::{self, StopSignal};
@@ -24,7 +24,7 @@ use crate::http::{Api, OrderApi};
 use crate::neighbours::OrderNeighbours;
 use crate::projections::order_sagas::OrderSagasProjection;
 use crate::projections::order_view::OrderViewProjection;
-use crate::queries::{OrderQueries, OrderStories, ReceivedProducts};
+use crate::queries::{CustomersOrders, OrderQueries, OrderStories, ReceivedProducts};
 use crate::row_sets::{OrderEvents, OrderViewRows};
 use crate::sagas::standing::Standing;
 use crate::sagas::{cancel_order, place_order};
@@ -94,6 +94,7 @@ impl OrderService {
         let calls = Calls::new(SERVICE)
             .on::<GetSagaStanding>(Arc::new(Standing(engine.clone())))
             .on::<HasReceived>(Arc::new(ReceivedProducts::new(orders.reader())))
+            .on::<ListCustomerOrders>(Arc::new(CustomersOrders::new(orders.reader())))
             .on::<TellOrder>(Arc::new(stories));
         let calls = projections::answering(calls, vec![orders.managed(), sagas.managed(), order_sagas.managed()]);
         let index = StreamIndex::open(config.dir.join("row-sets.sqlite"), store.clone(), &["order"]).await?;

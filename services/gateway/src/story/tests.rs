@@ -159,6 +159,7 @@ impl Shop {
             catalog: neighbour("catalog-service"),
             payments: neighbour("payment-service"),
             notifications: neighbour("notification-service"),
+            ..Storytellers::absent()
         };
         Self { router: edge.wrap_service("gateway", super::router(storytellers)), signer, host }
     }
