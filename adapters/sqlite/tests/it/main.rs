@@ -4,6 +4,7 @@
 mod applied;
 mod changes;
 mod changes_crash;
+mod changes_snapshots;
 mod crash;
 mod database;
 mod generations;
