@@ -88,7 +88,7 @@ pub async fn compose_all(
     watch!(health, "notification-service", OPTIONAL, mails);
     watch!(health, "analytics-service", OPTIONAL, figures);
     let topics = [users.topics(), catalog.topics(), orders.topics(), payments.topics(), mails.topics()];
-    health.add("bus", CRITICAL, Topics(topics.concat()));
+    health.add("bus", OPTIONAL, Topics(topics.concat()));
     let edge = Edge { limits: config.limits.of_edge(), ..Edge::new(Arc::new(signer.verifier()), host.clone()) };
     let (console, ends_streams) = super::console::console(config);
     let parts = GatewayParts {

@@ -16,15 +16,15 @@ pub const HTTP_REQUEST_DURATION: &str = "http_request_duration_seconds";
 pub const OUTBOX_PENDING: &str = "outbox_pending";
 /// Gauge {service}: how long the oldest message waits.
 pub const OUTBOX_OLDEST_AGE: &str = "outbox_oldest_age_seconds";
-/// Gauge {view}: events that a view has not applied yet.
+/// Gauge {projection}: events that a view has not applied yet.
 pub const PROJECTION_LAG_EVENTS: &str = "projection_lag_events";
-/// Gauge {view}: how long the oldest of them waits.
+/// Gauge {projection}: how long the oldest of them waits.
 pub const PROJECTION_LAG_SECONDS: &str = "projection_lag_seconds";
 /// Gauge {state}: sagas that are not over.
 pub const SAGA_IN_FLIGHT: &str = "saga_in_flight";
 /// Gauge: how long the oldest of them runs.
 pub const SAGA_OLDEST_AGE: &str = "saga_oldest_age_seconds";
-/// Gauge {consumer}: keys that wait for somebody because one of their events cannot be applied.
+/// Gauge {projection}, {consumer} or {service, topic}: keys that wait for somebody because one of their events cannot be applied.
 pub const PARKED_KEYS: &str = "parked_keys";
 /// Gauge {pair, verdict}: compared rows.
 pub const CONSISTENCY_ROWS: &str = "consistency_rows";
@@ -32,8 +32,18 @@ pub const CONSISTENCY_ROWS: &str = "consistency_rows";
 pub const CONSISTENCY_LAST_CHECK: &str = "consistency_last_check_timestamp_seconds";
 /// Gauge {slot}: bytes of log that a database keeps for a slow consumer.
 pub const CDC_SLOT_RETAINED: &str = "cdc_slot_retained_bytes";
-/// Counter {level, result}: look-ups in a cache.
+/// Counter {cache, level, result}: look-ups in a cache.
 pub const CACHE_REQUESTS: &str = "cache_requests_total";
+/// Counter {cache, result}: values that a cache fetched.
+pub const CACHE_LOADS: &str = "cache_loads_total";
+/// Histogram {cache}: how long fetching took.
+pub const CACHE_LOAD_DURATION: &str = "cache_load_duration_seconds";
+/// Counter {cache}: expired values that were served because fetching failed.
+pub const CACHE_STALE_SERVED: &str = "cache_stale_served_total";
+/// Counter {cache}: keys that were invalidated.
+pub const CACHE_INVALIDATIONS: &str = "cache_invalidations_total";
+/// Gauge {cache}, 0 to 1: the share of sampled entries that agreed with their owner.
+pub const CACHE_RIGHT_SHARE: &str = "cache_right_share";
 /// Histogram {journal}: how long the disk took to make a batch durable.
 pub const JOURNAL_FSYNC_DURATION: &str = "journal_fsync_duration_seconds";
 /// Counter {rollup}: rows of rollups that differed from what the facts come to, and were mended.
@@ -66,6 +76,11 @@ pub(crate) fn describe() {
     describe_gauge!(CONSISTENCY_LAST_CHECK, Unit::Seconds, "When the last check ended, as a Unix time.");
     describe_gauge!(CDC_SLOT_RETAINED, Unit::Bytes, "Bytes of log that a database keeps for a slow consumer.");
     describe_counter!(CACHE_REQUESTS, "Look-ups in a cache, by level and result.");
+    describe_counter!(CACHE_LOADS, "Values that a cache fetched, by result.");
+    describe_histogram!(CACHE_LOAD_DURATION, Unit::Seconds, "How long a cache's fetching took.");
+    describe_counter!(CACHE_STALE_SERVED, "Expired values that were served because fetching failed.");
+    describe_counter!(CACHE_INVALIDATIONS, "Keys of a cache that were invalidated.");
+    describe_gauge!(CACHE_RIGHT_SHARE, "The share of sampled entries that agreed with their owner, 0 to 1.");
     describe_counter!(ROLLUPS_MENDED, "Rows of rollups that differed from what the facts come to, and were mended.");
     describe_gauge!(HEALTH_CHECK, "How a service's check is: 0 healthy, 1 degraded, 2 unhealthy.");
     describe_gauge!(STORAGE_FREE, Unit::Bytes, "Bytes that can still be written in the service's directory.");
