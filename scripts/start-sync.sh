@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 . scripts/lib.sh
 case "${1:-}" in -h | --help) usage; exit ;; esac
 for file in "$@"; do
-  madrigal sync connectors add "$file" --no-input
+  madrigal sync connectors --declare "$file" --no-input
 done
-madrigal sync connectors list --no-input
+madrigal sync connectors --no-input
 madrigal sync lag --no-input
