@@ -106,9 +106,13 @@ impl<V: Send + Sync + 'static> Cache<V> {
 
     /// What is fresh in the first level, without asking anybody.
     pub fn peek(&self, key: &str) -> Option<Cached<V>> {
-        let entry = self.inner.first.get(key)?;
-        let fresh = entry.standing(self.inner.host.now(), &self.inner.age) == Standing::Fresh;
-        fresh.then(|| entry.answer(Source::First))
+        self.inner.look(key, None)
+    }
+
+    /// What is fresh in the first level and no older than `seen`, without asking anybody: for who has more to wait for than
+    /// a load otherwise.
+    pub fn peek_since(&self, key: &str, seen: RowVersion) -> Option<Cached<V>> {
+        self.inner.look(key, Some(seen))
     }
 
     /// Makes entries out of date in both levels: call it after the commit and before the answer that tells of it.

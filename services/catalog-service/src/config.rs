@@ -18,6 +18,8 @@ pub struct CatalogConfig {
     pub expiry_interval: Duration,
     /// The file of synonyms. Default `synonyms/products.txt` in the directory; made where it is missing.
     pub synonyms: PathBuf,
+    /// How much the cache of product pages and completions may hold, in bytes; 0 is no cache. Default 16 MiB.
+    pub cache_bytes: u64,
     /// Whether damage may be planted in the view of products and in the search index. Default refused.
     pub planting: Planting,
     /// How large the stock desk may grow.
@@ -33,6 +35,7 @@ impl CatalogConfig {
             dir,
             reservation_age: Duration::from_secs(15 * 60),
             expiry_interval: Duration::from_secs(60),
+            cache_bytes: 16 * 1024 * 1024,
             planting: Planting::Refused,
             desk: DeskOptions::default(),
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use futures::future::join_all;
 use madrigal_bus::TopicSource;
+use madrigal_cache::Inspection;
 use madrigal_contracts::catalog::{ConfirmReservation, QuoteProducts, ReleaseReservation, ReserveStock, ReturnStock};
 use madrigal_contracts::projections::answering;
 use madrigal_contracts::rows;
@@ -24,8 +25,9 @@ use crate::http::{Api, CatalogApi};
 use crate::indexers::{ProductIndex, ProductSearchProjection};
 use crate::neighbours::CatalogNeighbours;
 use crate::projections::{OpenReservations, ProductView};
+use crate::queries::cached::Keepers;
 use crate::queries::story::Reservations;
-use crate::queries::{ProductQueries, Quotes};
+use crate::queries::{ProductCache, ProductQueries, Quotes};
 use crate::row_sets;
 use crate::search::SynonymFile;
 use crate::store::Loader;
@@ -50,6 +52,7 @@ struct Parts {
     search: Arc<ProductSearchProjection>,
     synonyms: SynonymFile,
     expiry: Expiry,
+    cache: Option<ProductCache>,
     api: Arc<Api>,
     calls: Arc<Calls>,
 }
@@ -68,14 +71,16 @@ impl CatalogService {
         let database = Database::open(config.dir.join("views.sqlite"), DatabaseOptions::REBUILDABLE).await?;
         let sqlite = SqliteViews::open(database.clone()).await?;
         let views: DynViewStore = Arc::new(sqlite.clone());
-        let (own_dir, planting) = (config.dir.clone(), config.planting);
         let snapshots: Arc<dyn SnapshotStore> = Arc::new(SqliteSnapshots::open(database).await?);
+        let (own_dir, planting) = (config.dir.clone(), config.planting);
         let synonyms = SynonymFile::open(config.synonyms.clone(), host.clone()).await?;
 
         let loader = Loader::new(Arc::clone(&store), Some(Arc::clone(&snapshots)));
         let quotes = Quotes::new(loader.clone());
         let edits = EditMerger::new(loader.clone())?;
-        let desk = StockDesk::start(Arc::clone(&store), loader, Arc::new(quotes.clone()), host.clone(), config.desk);
+        let cache = (config.cache_bytes > 0).then(|| ProductCache::new(&host, config.cache_bytes));
+        let keepers = Keepers { quotes: quotes.clone(), cache: cache.clone() };
+        let desk = StockDesk::start(Arc::clone(&store), loader, Arc::new(keepers), host.clone(), config.desk);
 
         let runner_options = || RunnerOptions::for_service(SERVICE);
         let products =
@@ -89,10 +94,14 @@ impl CatalogService {
         )?;
         let search_dir = config.dir.join("search");
         let index = ProductIndex::open(search_dir, Arc::clone(&store), products.reader(), host.clone()).await?;
+        if let Some(cache) = &cache {
+            index.tell(cache.clone());
+        }
         let search = Arc::new(ProductSearchProjection::new(index.clone(), SERVICE));
-        let ratings = RatingDesk::new(Arc::clone(&store), quotes.clone(), neighbours.clone());
+        let ratings = RatingDesk::new(Arc::clone(&store), quotes.clone(), neighbours.clone()).telling(cache.clone());
         let expiry = Expiry::new(open.reader(), desk.clone(), neighbours, host.clone(), config);
         let queries = ProductQueries::new(Arc::clone(&store), products.reader(), index.clone(), synonyms.clone());
+        let queries = queries.caching(cache.clone());
         let api = Arc::new(Api { desk: desk.clone(), queries, ratings, edits, host });
 
         let answers = Arc::new(CatalogAnswers::new(desk.clone(), quotes, Arc::clone(&store)));
@@ -117,6 +126,7 @@ impl CatalogService {
             search,
             synonyms,
             expiry,
+            cache,
             api,
             calls: Arc::new(calls),
         };
@@ -156,6 +166,20 @@ impl CatalogService {
     /// Looking through old reservations, which [`CatalogService::run`] does now and then.
     pub fn expiry(&self) -> Expiry {
         self.parts.expiry.clone()
+    }
+
+    /// The pages and completions that are kept in memory, if any are.
+    pub fn cache(&self) -> Option<ProductCache> {
+        self.parts.cache.clone()
+    }
+
+    /// Compares some of the kept pages with the view; `None` where none are kept.
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    pub async fn inspect_cache(&self, sample: usize) -> Option<Inspection> {
+        let cache = self.parts.cache.as_ref()?;
+        Some(cache.inspect(&self.parts.products.reader(), sample).await)
     }
 
     /// The views, for operators.
@@ -203,6 +227,12 @@ impl CatalogService {
             }
             None => Check::healthy("search", format!("{behind} events behind")),
         });
+        if let Some(cache) = &parts.cache {
+            let stats = cache.pages().stats();
+            let asked = stats.first_hits + stats.first_misses;
+            let (pages, share) = (cache.pages().len(), 100 * stats.first_hits / asked.max(1));
+            checks.push(Check::healthy("cache", format!("{pages} pages, {share} % of {asked} requests")));
+        }
         checks
     }
 
@@ -216,13 +246,18 @@ impl CatalogService {
         let (stop_index, stop_synonyms) = (stop.clone(), stop.clone());
         let (products, open, expiry) = (parts.products.clone(), parts.open.clone(), parts.expiry.clone());
         let (stop_products, stop_open, stop_expiry) = (stop.clone(), stop.clone(), stop.clone());
-        let background = vec![
+        let mut background = vec![
             tasks::spawn("products-view", async move { told("products", products.run(stop_products).await) }),
             tasks::spawn("open-reservations", async move { told("open-reservations", open.run(stop_open).await) }),
             tasks::spawn("product-search", async move { index.run(stop_index).await }),
             tasks::spawn("synonyms", async move { synonyms.watch(stop_synonyms).await }),
             tasks::spawn("reservation-expiry", async move { expiry.run(stop_expiry).await }),
         ];
+        if let Some(cache) = parts.cache.clone() {
+            let (view, stop) = (parts.products.reader(), stop.clone());
+            background
+                .push(tasks::spawn("cache-inspection", async move { cache.inspect_now_and_then(view, stop).await }));
+        }
         stop.cancelled().await;
         self.close().await;
         join_all(background).await;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use madrigal_core::tasks::{self, StopSignal};
-use madrigal_core::{CallContext, Fault, FaultRetry, Host, Position};
+use madrigal_core::{CallContext, Fault, FaultOutcome, FaultRetry, Host, Position};
 use madrigal_event_store::{AppendError, DynEventStore, limits, until_readable};
 use tokio::sync::{mpsc, oneshot};
 
@@ -60,8 +60,24 @@ impl Default for DeskOptions {
 
 /// Hears of products that changed, once that is durable.
 pub trait ProductListener: Send + Sync + 'static {
-    /// The product now.
-    fn changed(&self, id: &ProductId, product: &Arc<Product>, version: madrigal_core::StreamVersion);
+    /// The product now, in the log at `position` or before.
+    fn changed(
+        &self,
+        id: &ProductId,
+        product: &Arc<Product>,
+        version: madrigal_core::StreamVersion,
+        position: Position,
+    );
+
+    /// The product or its stock changed, in the log at `position` or before; called before [`ProductListener::changed`].
+    fn committed(&self, id: &ProductId, position: Position) {
+        let _ = (id, position);
+    }
+
+    /// The product or its stock may have changed: the store's answer was lost.
+    fn unsure(&self, id: &ProductId) {
+        let _ = id;
+    }
 }
 
 /// The way to the desk; cheap to clone. The task ends when it is closed or the last handle is gone.
@@ -239,7 +255,7 @@ impl Worker {
             match appended {
                 Ok(appended) => {
                     let position = appended.iter().map(|stream| stream.position).max().unwrap_or_default();
-                    self.tell(&working);
+                    self.tell(&working, position);
                     if appended.iter().all(|stream| !stream.repeated) {
                         self.keep(working, position);
                         answer(group.into_iter().zip(replies), position);
@@ -272,6 +288,9 @@ impl Worker {
                     return;
                 }
                 Err(AppendError::Fault(fault)) => {
+                    if fault.outcome == FaultOutcome::Unknown {
+                        working.touched().for_each(|(id, ..)| self.listener.unsure(id));
+                    }
                     // The store says once that there is no room, however many groups meet it.
                     if !fault.cause.is_storage() {
                         tracing::error!(error = %fault.chain(), commands = group.len(), "a group of commands was not made durable");
@@ -288,11 +307,12 @@ impl Worker {
         refuse(group, obstacle);
     }
 
-    /// Tells of the products that changed.
-    fn tell(&self, working: &Working) {
+    /// Tells of the products that changed, and their stocks.
+    fn tell(&self, working: &Working, position: Position) {
         for (id, shelf, product_changed, _) in working.touched() {
+            self.listener.committed(id, position);
             if let (true, Some(product)) = (product_changed, &shelf.product) {
-                self.listener.changed(id, product, shelf.product_version);
+                self.listener.changed(id, product, shelf.product_version, position);
             }
         }
     }

@@ -6,7 +6,7 @@ use madrigal_event_store::{AppendError, DynEventStore, StreamAppend};
 use crate::domain::event::SCHEMA_VERSION;
 use crate::domain::{ProductId, ProductRated, Stars};
 use crate::neighbours::CatalogNeighbours;
-use crate::queries::Quotes;
+use crate::queries::{ProductCache, Quotes};
 
 /// Takes ratings. They need no desk: each has a stream of its own, whose first event is the only one.
 #[derive(Clone)]
@@ -14,6 +14,7 @@ pub struct RatingDesk {
     store: DynEventStore,
     quotes: Quotes,
     neighbours: CatalogNeighbours,
+    cache: Option<ProductCache>,
 }
 
 /// Why a rating was not taken.
@@ -36,7 +37,13 @@ pub enum RateError {
 impl RatingDesk {
     /// Ratings in this store.
     pub const fn new(store: DynEventStore, quotes: Quotes, neighbours: CatalogNeighbours) -> Self {
-        Self { store, quotes, neighbours }
+        Self { store, quotes, neighbours, cache: None }
+    }
+
+    /// The same, which tells this cache of every rating.
+    #[must_use]
+    pub fn telling(self, cache: Option<ProductCache>) -> Self {
+        Self { cache, ..self }
     }
 
     /// Takes a rating, durable when this returns; where it is recorded.
@@ -71,7 +78,14 @@ impl RatingDesk {
         let id = EventId::derived(&format!("catalog rating {stream} {}", context.correlation_id));
         let event = NewEvent::new(id, written.event_type, SCHEMA_VERSION, written.data, context);
         let append = StreamAppend { stream, expected: ExpectedVersion::NoStream, events: vec![event] };
-        match self.store.append_many(vec![append]).await {
+        let appended = self.store.append_many(vec![append]).await;
+        if let Some(cache) = &self.cache {
+            match &appended {
+                Ok(appended) => appended.iter().for_each(|appended| cache.committed(product, appended.position)),
+                Err(_) => cache.unsure(product),
+            }
+        }
+        match appended {
             Ok(appended) => Ok(appended.iter().map(|appended| appended.position).max().unwrap_or_default()),
             Err(AppendError::WrongVersion { .. } | AppendError::EventIdReused { .. }) => Err(RateError::AlreadyRated),
             Err(AppendError::Fault(fault)) => Err(fault.into()),

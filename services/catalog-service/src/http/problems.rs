@@ -7,7 +7,7 @@ use madrigal_projection::NotYet;
 
 use crate::commands::Reply;
 use crate::domain::{ProductId, ProductRefusal, StockRefusal};
-use crate::queries::SearchError;
+use crate::queries::{PageError, SearchError};
 use crate::search::ReloadError;
 
 /// The id in a path, or 404: a text of another form names no product.
@@ -117,6 +117,15 @@ pub(super) fn of_reply(reply: &Reply) -> Problem {
     }
 }
 
+/// A page that cannot be shown now.
+pub(super) fn of_page(error: PageError) -> Problem {
+    match error {
+        PageError::NotYet(error) => of_not_yet(error),
+        PageError::Fault(fault) => problem::from_fault(&fault),
+    }
+}
+
+/// A view that is not as fresh as the token asks.
 pub(super) fn of_not_yet(error: NotYet) -> Problem {
     match error {
         NotYet::Behind { lag, .. } => problem::not_yet_visible(lag.events),

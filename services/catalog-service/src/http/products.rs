@@ -63,8 +63,8 @@ pub(super) async fn get_product(
     Path(product_id): Path<String>,
 ) -> Answered<Response> {
     let id = problems::product_id(&product_id)?;
-    let lag = api.fresh(seen.as_ref()).await?;
-    let row = api.queries.row(&id).await.map_err(|fault| problem::from_fault(&fault))?;
+    let row = api.queries.page(&id, seen.as_ref()).await.map_err(problems::of_page)?;
+    let lag = seen.is_none().then(|| api.queries.lag_events());
     let row = row.filter(|row| !row.product.withdrawn).ok_or_else(problems::no_product)?;
     let answer = ProductAnswer::of_row(id.as_str(), &row);
     Ok(with_lag(([(ETAG, etag(row.version))], Json(answer)).into_response(), lag))

@@ -59,7 +59,8 @@ pub(super) async fn suggest_products(
         return Err(problem::invalid_query(vec![FieldError { pointer: "/prefix".to_owned(), detail }]));
     }
     let lag = api.searchable(seen.as_ref()).await?;
-    let found = api.queries.suggest(&query.prefix, limit).await.map_err(|error| problems::of_search(&error))?;
+    let found =
+        api.queries.suggest(&query.prefix, limit, seen.as_ref()).await.map_err(|error| problems::of_search(&error))?;
     let items = found.into_iter().map(|found| Suggestion { text: found.text, products: found.products });
     Ok(with_lag(Json(Suggestions { items: items.collect() }).into_response(), lag))
 }

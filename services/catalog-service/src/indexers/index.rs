@@ -5,7 +5,7 @@
 //! serves was made by another version of the code and can be read, it goes on serving meanwhile.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -19,6 +19,7 @@ use tokio::sync::{Notify, watch};
 
 use super::products::ProductIndexer;
 use crate::projections::ProductView;
+use crate::queries::ProductCache;
 use crate::search::fields::{self, INDEX_VERSION};
 
 /// How long a switch waits for the candidate to have all that is served.
@@ -42,6 +43,8 @@ pub(super) struct Parts {
     changed: Notify,
     /// Held by the verb that is under way.
     pub(super) verb: tokio::sync::Mutex<()>,
+    /// Told of what the log brings.
+    cache: OnceLock<ProductCache>,
 }
 
 /// A generation that follows the log.
@@ -100,12 +103,18 @@ impl ProductIndex {
             serving: watch::Sender::new(serving),
             changed: Notify::new(),
             verb: tokio::sync::Mutex::new(()),
+            cache: OnceLock::new(),
         };
         let index = Self { parts: Arc::new(parts) };
         if index.parts.store.end() == Position::START {
             index.switch_automatically().await?;
         }
         Ok(index)
+    }
+
+    /// Tells this cache of what the log brings, from now on; the first one that is given counts.
+    pub fn tell(&self, cache: ProductCache) {
+        let _ = self.parts.cache.set(cache);
     }
 
     /// What serves; `None` where nothing is whole yet.
@@ -199,7 +208,8 @@ impl ProductIndex {
 
     fn indexer(&self, followed: &Arc<Followed>) -> ProductIndexer {
         let parts = &self.parts;
-        ProductIndexer::new(Arc::clone(&parts.store), parts.view.clone(), parts.host.clone(), Arc::clone(followed))
+        let (store, view, cache) = (Arc::clone(&parts.store), parts.view.clone(), parts.cache.get().cloned());
+        ProductIndexer::new(store, view, parts.host.clone(), Arc::clone(followed)).telling(cache)
     }
 
     pub(super) fn followed(&self) -> Vec<Arc<Followed>> {

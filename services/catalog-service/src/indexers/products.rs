@@ -19,6 +19,7 @@ use madrigal_tantivy::index::Change;
 use super::index::Followed;
 use crate::domain::ProductRated;
 use crate::projections::{ProductRow, ProductView};
+use crate::queries::ProductCache;
 use crate::search::fields::{change, in_stock};
 
 /// At most one commit in this time: each costs some file syncs. Changes are searchable well within a second.
@@ -42,6 +43,7 @@ pub struct ProductIndexer {
     into: Arc<Followed>,
     /// As indexed: the product's version, whether it was available, how many ratings it had.
     indexed: LruCache<String, (StreamVersion, bool, u64)>,
+    cache: Option<ProductCache>,
 }
 
 /// What the next events bring.
@@ -54,7 +56,12 @@ struct Batch {
 
 impl ProductIndexer {
     pub(crate) fn new(store: DynEventStore, view: ViewReader<ProductView>, host: Host, into: Arc<Followed>) -> Self {
-        Self { store, view, host, into, indexed: LruCache::new(REMEMBERED) }
+        Self { store, view, host, into, indexed: LruCache::new(REMEMBERED), cache: None }
+    }
+
+    /// The same, which tells this cache of what the log brings.
+    pub(crate) fn telling(self, cache: Option<ProductCache>) -> Self {
+        Self { cache, ..self }
     }
 
     /// Follows the log until `stop`, and says each time when it is at its end. Whatever breaks is tried again from the last
@@ -149,6 +156,9 @@ impl ProductIndexer {
         }
         let seen = self.view.applied_through().map_or(Position::START, |checkpoint| checkpoint.position);
         let through = read.scanned_through.min(seen).max(first.position);
+        if let Some(cache) = &self.cache {
+            cache.hear(&read.events, through);
+        }
         let touched: BTreeSet<&str> = read
             .events
             .iter()

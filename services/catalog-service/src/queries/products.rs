@@ -1,6 +1,7 @@
 //! Products from the view, and searches from the index; both as fresh as a position token asks.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use madrigal_core::{Fault, Position, PositionToken};
@@ -11,6 +12,7 @@ use madrigal_tantivy::{Wanted, analysis, highlight};
 use crate::domain::ProductId;
 use crate::indexers::ProductIndex;
 use crate::projections::{ProductRow, ProductView};
+use crate::queries::ProductCache;
 use crate::search::fields::completion_prefixes;
 use crate::search::{Completion, ProductHit, ProductSearch, SearchAnswer, SynonymFile, completion_request};
 
@@ -24,6 +26,7 @@ pub struct ProductQueries {
     view: ViewReader<ProductView>,
     index: ProductIndex,
     synonyms: SynonymFile,
+    cache: Option<ProductCache>,
 }
 
 impl ProductQueries {
@@ -34,7 +37,50 @@ impl ProductQueries {
         index: ProductIndex,
         synonyms: SynonymFile,
     ) -> Self {
-        Self { store, view, index, synonyms }
+        Self { store, view, index, synonyms, cache: None }
+    }
+
+    /// The same, keeping pages and completions in this cache.
+    #[must_use]
+    pub fn caching(self, cache: Option<ProductCache>) -> Self {
+        Self { cache, ..self }
+    }
+
+    /// A product with its stock, withdrawn ones included, as fresh as `seen` asks; from the cache where there is one, for
+    /// answers only: what is decided is decided on streams.
+    ///
+    /// # Errors
+    /// [`PageError`].
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    pub async fn page(
+        &self,
+        id: &ProductId,
+        seen: Option<&PositionToken>,
+    ) -> Result<Option<Arc<ProductRow>>, PageError> {
+        let Some(cache) = &self.cache else {
+            if let Some(token) = seen {
+                self.wait_for(token).await?;
+            }
+            return Ok(self.row(id).await?.map(Arc::new));
+        };
+        let position = seen.and_then(|token| self.position_in(token));
+        if let (Some(_), Some(position)) = (seen, position)
+            && let Some(page) = cache.page_since(id, position)
+        {
+            return Ok(page);
+        }
+        if let Some(token) = seen {
+            self.wait_for(token).await?;
+        }
+        Ok(cache.page(&self.view, id, position).await?)
+    }
+
+    /// The position in this log that a token of this history stands for.
+    fn position_in(&self, token: &PositionToken) -> Option<Position> {
+        let (epoch, position) = token.component(self.store.log())?;
+        (epoch == self.store.epoch()).then_some(position)
     }
 
     /// Waits until the view has seen what `token` stands for.
@@ -133,7 +179,31 @@ impl ProductQueries {
     ///
     /// # Cancellation
     /// Safe: reads only.
-    pub async fn suggest(&self, typed: &str, limit: usize) -> Result<Vec<Completion>, SearchError> {
+    pub async fn suggest(
+        &self,
+        typed: &str,
+        limit: usize,
+        seen: Option<&PositionToken>,
+    ) -> Result<Vec<Completion>, SearchError> {
+        if !self.index.serves() {
+            return Err(self.being_built());
+        }
+        let Some(cache) = &self.cache else { return self.complete(typed, limit).await };
+        let (queries, text) = (self.clone(), typed.to_owned());
+        let read = move || async move {
+            // First: the index may only have come further since.
+            let through = queries.index.reflects();
+            match queries.complete(&text, limit).await {
+                Ok(found) => Ok((through, found)),
+                Err(SearchError::Fault(fault)) => Err(fault),
+                Err(error @ SearchError::BeingBuilt { .. }) => Err(Fault::not_applied("catalog", "suggest", error)),
+            }
+        };
+        let position = seen.and_then(|token| self.position_in(token));
+        Ok(cache.complete(&format!("{limit}:{typed}"), position, read).await?)
+    }
+
+    async fn complete(&self, typed: &str, limit: usize) -> Result<Vec<Completion>, SearchError> {
         let serving = self.index.serving().ok_or_else(|| self.being_built())?;
         let Some((beginning, anywhere)) = completion_prefixes(typed) else { return Ok(Vec::new()) };
         let mut completions: Vec<(String, Completion)> = Vec::new();
@@ -174,6 +244,17 @@ fn highlighted(wanted: &Wanted, row: &ProductRow) -> BTreeMap<&'static str, Stri
     let details = &row.product.details;
     let texts = [("name", &details.name), ("description", &details.description)];
     texts.into_iter().filter_map(|(field, text)| Some((field, highlight(wanted, text)?))).collect()
+}
+
+/// Why no page is shown.
+#[derive(Debug, thiserror::Error)]
+pub enum PageError {
+    /// The view is not as fresh as the token asks.
+    #[error(transparent)]
+    NotYet(#[from] NotYet),
+    /// The view cannot be read.
+    #[error(transparent)]
+    Fault(#[from] Fault),
 }
 
 /// Why nothing was searched.

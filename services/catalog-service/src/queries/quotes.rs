@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use madrigal_contracts::catalog::Quote;
-use madrigal_core::{Fault, StreamVersion};
+use madrigal_core::{Fault, Position, StreamVersion};
 use moka::ops::compute::Op;
 use moka::sync::Cache;
 
@@ -83,8 +83,17 @@ impl Quotes {
     }
 }
 
+impl Quotes {
+    /// Whether completions of this product's name are as they were: a product that is not known says no.
+    pub(crate) fn keeps_name(&self, id: &ProductId, product: &Product) -> bool {
+        self.known.get(id).is_some_and(|known| {
+            known.product.details.name == product.details.name && known.product.withdrawn == product.withdrawn
+        })
+    }
+}
+
 impl ProductListener for Quotes {
-    fn changed(&self, id: &ProductId, product: &Arc<Product>, version: StreamVersion) {
+    fn changed(&self, id: &ProductId, product: &Arc<Product>, version: StreamVersion, _: Position) {
         self.learn(id, product, version);
     }
 }

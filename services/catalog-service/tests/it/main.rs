@@ -3,6 +3,7 @@
 
 mod asking_once;
 mod books;
+mod caching;
 mod calls;
 mod desk;
 mod editing;

@@ -49,7 +49,7 @@ pub(crate) fn price(amount: i64) -> Price {
 struct Deaf;
 
 impl ProductListener for Deaf {
-    fn changed(&self, _: &ProductId, _: &Arc<Product>, _: StreamVersion) {}
+    fn changed(&self, _: &ProductId, _: &Arc<Product>, _: StreamVersion, _: Position) {}
 }
 
 #[derive(Clone)]
