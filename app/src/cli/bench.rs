@@ -1,7 +1,7 @@
 //! `madrigal bench …`.
 
 use clap::Subcommand;
-use madrigal_performance::{footprint, journal, orders, projection, store};
+use madrigal_performance::{footprint, journal, orders, projection, search, store, sync};
 
 /// What can be measured. Each takes the machine for itself: figures of a busy one mean little.
 #[derive(Debug, Subcommand)]
@@ -14,6 +14,10 @@ pub enum BenchCommand {
     Projection(projection::Options),
     /// Loads a whole shop with orders over HTTP.
     Orders(orders::Options),
+    /// Searches the retail products over HTTP.
+    Search(search::Options),
+    /// Changes users over HTTP and says how long a change takes to every copy.
+    Sync(sync::Options),
     /// Looks at a shop that does nothing: time until it is ready, memory.
     Footprint(footprint::Options),
 }

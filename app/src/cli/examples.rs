@@ -152,6 +152,11 @@ pub const EXAMPLES: &[(&str, &[&str])] = &[
             "madrigal bench orders --until 1000000 --until-connections 128",
         ],
     ),
+    (
+        "bench search",
+        &["madrigal bench search", "madrigal bench search --mixed-only --clients 32 --seconds 30 --output json"],
+    ),
+    ("bench sync", &["madrigal bench sync", "madrigal bench sync --rates 2000 --users 10000 --seconds 60"]),
     ("bench footprint", &["madrigal bench footprint", "madrigal bench footprint --data /var/lib/madrigal"]),
     (
         "torture",

@@ -1,6 +1,8 @@
 //! `madrigal bench`: measures this machine with this binary.
 
-use madrigal_performance::{Tell, footprint, interruptible, journal, on_one_thread, orders, projection, store};
+use madrigal_performance::{
+    Tell, footprint, interruptible, journal, on_one_thread, orders, projection, search, store, sync,
+};
 
 use super::signals::{Again, stop_on_signals};
 use crate::cli::{BenchCommand, Settings};
@@ -16,6 +18,8 @@ pub(super) async fn run(settings: &Settings, command: BenchCommand) -> anyhow::R
         BenchCommand::Projection(options) => interruptible(&stop, projection::run(&options, tell, &stop)).await,
         // What loads another process gets a thread of its own; it looks at `stop` by itself, so that it ends what it started.
         BenchCommand::Orders(options) => on_one_thread(move || orders::run(options, tell, stop)).await,
+        BenchCommand::Search(options) => on_one_thread(move || search::run(options, tell, stop)).await,
+        BenchCommand::Sync(options) => on_one_thread(move || sync::run(options, tell, stop)).await,
         BenchCommand::Footprint(options) => {
             let existing = settings.data.clone();
             on_one_thread(move || footprint::run(options, existing, tell, stop)).await

@@ -9,7 +9,8 @@
 //! * [`store`]: streams, snapshots, the whole log, and opening a large store;
 //! * [`projection`]: folding orders into the order view, in memory and into SQLite, while it is read;
 //! * [`orders`]: the whole shop as a process of its own, loaded over HTTP; [`footprint`]: the same, idle;
-//!   [`process`]: how it is started, and what `/proc` says of it.
+//!   [`process`]: how it is started, and what `/proc` says of it;
+//! * [`search`]: queries of a whole catalogue, over HTTP; [`sync`]: how long a change takes to every copy.
 
 pub mod cold;
 pub mod device;
@@ -22,6 +23,8 @@ pub mod process;
 pub mod projection;
 pub mod reopen;
 pub mod report;
+pub mod search;
 pub mod store;
+pub mod sync;
 
 pub use report::{Common, Interrupted, Report, Tell, interruptible, on_one_thread};

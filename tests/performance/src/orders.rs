@@ -16,12 +16,10 @@ pub mod workload;
 use std::cell::RefCell;
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 use madrigal_client::Shop;
 use madrigal_core::Host;
 use madrigal_core::tasks::{self, StopSignal};
-use madrigal_http::TokenSigner;
 use serde_json::{Value, json};
 
 use self::workload::Workload;
@@ -126,8 +124,7 @@ async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<Optio
     let settings = [("MADRIGAL_USER__HASH_MEMORY_KIB", "8")];
     let process = ShopProcess::start(&binary, &data, report.dir(), (&[], &settings), "").await?;
     report.line(&format!("shop        process {}, ready after {:?}", process.id(), process.ready_after()));
-    let key = std::fs::read_to_string(data.join("auth").join("signing.key"))?;
-    let signer = TokenSigner::from_text(key.trim()).context("the shop's key is not understood")?;
+    let signer = stock::signer(&data)?;
     let (operator, began) = (stock::operator(&signer), tasks::instant());
     let products = usize::try_from(options.products)?;
     stock::make_products(process.address(), &operator, products).await?;

@@ -72,7 +72,11 @@ async fn view_shows_log(connection: &mut Connection, operator: &str) -> anyhow::
     }
 }
 
-async fn json(connection: &mut Connection, request: &[u8]) -> anyhow::Result<Value> {
+/// Asks for a JSON document.
+///
+/// # Errors
+/// Where the connection breaks, or the shop answers anything but 200.
+pub(crate) async fn json(connection: &mut Connection, request: &[u8]) -> anyhow::Result<Value> {
     let answer = connection.send(request).await?;
     if answer.status != 200 {
         bail!("the shop answered {}: {}", answer.status, String::from_utf8_lossy(answer.body));

@@ -1,6 +1,7 @@
 //! The products and customers that orders are about, made over the public API.
 
 use std::cell::Cell;
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use futures::future::try_join_all;
@@ -17,6 +18,15 @@ pub const STOCK: u64 = 100_000_000;
 const MAKERS: usize = 64;
 /// How long tokens count: longer than any run.
 const LIFETIME: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);
+
+/// The key that the shop of this data directory signs its tokens with.
+///
+/// # Errors
+/// Where there is none, or it is not understood.
+pub fn signer(data: &Path) -> anyhow::Result<TokenSigner> {
+    let key = std::fs::read_to_string(data.join("auth").join("signing.key"))?;
+    TokenSigner::from_text(key.trim()).context("the shop's key is not understood")
+}
 
 /// An operator's token, signed with the shop's own key.
 pub fn operator(signer: &TokenSigner) -> String {
