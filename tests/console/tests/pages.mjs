@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { asCustomer, asOperator, open } from '../lib/browser.mjs';
 import { accessible, noInjection, noOverflow, quiet } from '../lib/checks.mjs';
+import { damaged } from '../lib/copies.mjs';
 
 const EVIL = '<img src=x onerror=window.injected=1>';
 const WIDTHS = [1280, 390];
@@ -51,12 +52,15 @@ export async function pages_that_guests_see(chrome, shop) {
 
 export async function pages_that_customers_see(chrome, shop) {
   const { order } = await furnish(shop);
-  await everywhere(chrome, shop, ['/', '/shop', '/orders', `/orders/${order}`, '/sagas', '/projections'], asCustomer);
+  await everywhere(chrome, shop, ['/', '/shop', '/orders', `/orders/${order}`, '/sagas', '/projections', '/consistency', '/sync'], asCustomer);
 }
 
 export async function pages_that_operators_see(chrome, shop) {
   const { order, saga } = await furnish(shop);
-  const paths = ['/', '/orders', `/orders/${order}`, '/sagas?state=compensated&state=running', `/sagas/${saga}`, '/projections', '/jump?id=nothing'];
+  // A row of a copy was changed behind the shop's back, so that there is something to show.
+  const row = await damaged(shop, order);
+  const copies = ['/consistency', `/consistency/rows/${row.id}`, `/consistency/rows/${row.id}/repair`, '/consistency/check?pair=orders.view', '/sync', '/sync/parked/skip?id=users%3A7'];
+  const paths = [...copies, '/', '/orders', `/orders/${order}`, '/sagas?state=compensated&state=running', `/sagas/${saga}`, '/projections', '/jump?id=nothing'];
   // Pages of services that this shop does not have are left out.
   const projections = await shop.api('GET', '/v1/projections');
   if (projections.status === 200) paths.push(`/projections/${projections.body.items[0].name}`, `/projections/${projections.body.items[0].name}/rebuild`);

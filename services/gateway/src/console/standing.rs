@@ -228,7 +228,7 @@ impl Standing {
             }
             SAGAS => {
                 let stuck = self.stuck?;
-                (Tone::Bad, "stuck", stuck, plural(stuck, "stuck saga", "stuck sagas"))
+                (Tone::Bad, "stuck", stuck, plural(stuck, "saga stuck or parked", "sagas stuck or parked"))
             }
             _ => return None,
         };
@@ -271,7 +271,7 @@ mod tests {
         assert!(rail(report(&["divergent", "unverified"]), CONSISTENCY).contains(", 1 divergent pair"));
         assert!(rail(report(&["consistent", "unverified"]), CONSISTENCY).contains(", 1 unverified pair"));
         assert!(!rail(report(&["consistent"]), CONSISTENCY).contains("count "));
-        assert!(rail(Heard::Absent, SAGAS).contains(", 2 stuck sagas"));
+        assert!(rail(Heard::Absent, SAGAS).contains(", 2 sagas stuck or parked"));
         assert!(!rail(Heard::Absent, SYNC).contains("count "));
     }
 

@@ -21,7 +21,7 @@ pub(super) fn panel(standing: Option<&Standing>, now: Timestamp) -> Markup {
                 Some(Heard::Said(report)) if report.checks.is_empty() => (empty("No pair has been checked yet.")),
                 Some(Heard::Said(report)) => {
                     div.pad { p { (answer(report)) "." } }
-                    table.data.tidy.fold.compact {
+                    table.data.fold.compact {
                         thead { tr {
                             th scope="col" { "Owner → copy" } th scope="col" { "Verdict" }
                             th.wide-only scope="col" { "Owner above, copy below" } th.num.wide-only scope="col" { "Verified through" }

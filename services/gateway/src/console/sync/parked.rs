@@ -145,10 +145,10 @@ fn one(cause: &Cause, at: usize, now: Timestamp) -> Markup {
                 (number(keys)) " "
                 @if at == 0 { (term("parked-key", if keys == 1 { "parked key" } else { "parked keys" }, "Parked key: one change of this key can’t be applied. It and all later ones of the same key wait here, in order. Every other key goes on.")) }
                 @else if keys == 1 { "parked key" } @else { "parked keys" }
-                ", " (plural(waiting, "change waits", "changes wait")) ". "
-                @if let Some(first) = first { "First " (day_and_clock(first)) " UTC" }
-                @if let Some(last) = last { ", last tried " (day_and_clock(last)) " UTC. " }
-                "All other keys go on."
+                ", " (plural(waiting, "change waits", "changes wait"))
+                @if let Some(first) = first { ". First " (day_and_clock(first)) " UTC" }
+                @if let Some(last) = last { ", last tried " (day_and_clock(last)) " UTC" }
+                ". All other keys go on."
             }
             details open[at == 0] {
                 summary { "Keys" }
