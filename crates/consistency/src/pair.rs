@@ -58,6 +58,11 @@ impl Pair {
         &self.described
     }
 
+    /// The copy.
+    pub const fn copy(&self) -> &DynRowSet {
+        &self.copy
+    }
+
     pub(crate) fn rules(&self, detail: Detail) -> Rules<'_> {
         let SetDescription { versioned, partial, fields, .. } = &self.described;
         Rules { detail, versioned: *versioned, partial: *partial, fields }

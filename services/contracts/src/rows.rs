@@ -4,6 +4,8 @@
 //! monitor has a [`RemoteRowSet`] for each, which is a `RowSet` again. Nothing personal crosses: contents carry what is
 //! compared, and what is sealed stays sealed.
 
+pub mod kept;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -108,7 +108,7 @@ impl Monitor {
     }
 
     /// How the copies are.
-    pub fn health(&self) -> Vec<Check> {
+    pub async fn health(&self) -> Vec<Check> {
         let states = self.parts.states.all();
         let count = |verdict| states.iter().filter(|state| state.verdict() == verdict).count();
         let (divergent, unverified) = (count(Verdict::Divergent), count(Verdict::Unverified));

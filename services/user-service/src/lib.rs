@@ -28,6 +28,7 @@ mod keys;
 mod migrations;
 mod queries;
 mod repositories;
+mod row_sets;
 mod state;
 
 pub use config::{MasterKeySource, UserConfig};

@@ -4,6 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use madrigal_bus::DynTopicSource;
+use madrigal_consistency::DynRowSet;
+use madrigal_contracts::rows::kept::{KeptRows, USER_FIELDS};
+use madrigal_contracts::rows::{self as contracts_rows, Planting};
 use madrigal_contracts::user::{FindBuyer, GetBuyer, GetPersonKey};
 use madrigal_contracts::{changes as contracts_changes, copies as contracts_copies};
 use madrigal_core::tasks::{self, StopSignal};
@@ -18,6 +21,7 @@ use crate::keys::KeyStore;
 use crate::passwords::Passwords;
 use crate::queries::{BuyerCache, BuyerNamed, BuyerOf, KeyOf};
 use crate::repositories::users;
+use crate::row_sets::UserTable;
 use crate::state::{PersonIds, ServiceState, ended};
 use crate::{capture, commands, http, migrations};
 
@@ -59,7 +63,12 @@ impl UserService {
             .on::<FindBuyer>(Arc::new(BuyerNamed(Arc::clone(&state))))
             .on::<GetPersonKey>(Arc::new(KeyOf(Arc::clone(&state))));
         let calls = contracts_changes::answering(calls, Arc::new(state.changes.clone()));
-        let calls = contracts_copies::answering(calls, read_models.keepers());
+        let keepers = read_models.keepers();
+        let mut sets: Vec<DynRowSet> = vec![Arc::new(UserTable::new(Arc::clone(&state)))];
+        let whole = keepers.iter().filter(|keeper| keeper.copy() == "users.key-value");
+        sets.extend(whole.map(|keeper| Arc::new(KeptRows::new(Arc::clone(keeper), USER_FIELDS)) as DynRowSet));
+        let calls = contracts_copies::answering(calls, keepers);
+        let calls = contracts_rows::answering(calls, sets, Planting::Refused);
         Ok(Self { state, calls: Arc::new(calls) })
     }
 

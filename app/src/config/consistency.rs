@@ -1,0 +1,32 @@
+//! The monitor's settings.
+
+use serde::{Deserialize, Serialize};
+
+/// The monitor of copies, in sync-service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsistencySection {
+    /// Seconds from the beginning of one sweep by versions to the next. Default 20.
+    pub versions_every_seconds: u64,
+    /// Seconds from one sweep by contents to the next. Default 900.
+    pub content_every_seconds: u64,
+    /// The share of its time that a sweep by schedule may work, in percent, 1 to 100. Default 25.
+    pub share_percent: u32,
+    /// Rows of one pair that are repaired without a person in an hour, *missing* and *stale* ones only; 0 is none.
+    /// Default 100.
+    pub repairs_per_hour: u32,
+    /// Whether operators may damage copies to see whether that is found; always where the shop is a demo. Default false.
+    pub allow_damage: bool,
+}
+
+impl Default for ConsistencySection {
+    fn default() -> Self {
+        Self {
+            versions_every_seconds: 20,
+            content_every_seconds: 900,
+            share_percent: 25,
+            repairs_per_hour: 100,
+            allow_damage: false,
+        }
+    }
+}

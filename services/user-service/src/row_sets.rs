@@ -1,0 +1,75 @@
+//! `users.table`: the table itself, as the monitor compares its copies with it. Never the hash of a password.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use madrigal_bus::{PollFrom, Start};
+use madrigal_cdc::ChangeSource;
+use madrigal_consistency::row_set::PageRead;
+use madrigal_consistency::{Detail, Row, RowSet, SetDescription, number_key, row::key_number};
+use madrigal_contracts::rows::kept::{USER_FIELDS, user_content};
+use madrigal_core::{Fault, PersonId, PositionToken, RowVersion};
+
+use crate::models::User;
+use crate::repositories::users;
+use crate::state::ServiceState;
+
+/// The epoch of versions: 1 until restores exist.
+const EPOCH: u16 = 1;
+
+/// The users.
+#[derive(Clone)]
+pub(crate) struct UserTable {
+    state: Arc<ServiceState>,
+}
+
+impl UserTable {
+    pub(crate) const fn new(state: Arc<ServiceState>) -> Self {
+        Self { state }
+    }
+}
+
+fn row(user: &User, detail: Detail) -> Row {
+    let key = number_key(u64::try_from(user.id.0).unwrap_or_default());
+    let row = Row::new(key, RowVersion::new(EPOCH, user.version.0).ok());
+    match detail {
+        Detail::Versions => row,
+        Detail::Content => row.with_content(user_content(&serde_json::json!(user))),
+    }
+}
+
+fn id_of(key: &str) -> Option<PersonId> {
+    key_number(key).and_then(|id| i64::try_from(id).ok()).map(PersonId)
+}
+
+#[async_trait]
+impl RowSet for UserTable {
+    fn description(&self) -> SetDescription {
+        SetDescription::owner("users.table", USER_FIELDS)
+    }
+
+    async fn position(&self) -> Result<PositionToken, Fault> {
+        let changes = &self.state.changes;
+        let read = changes.read(PollFrom::Start(Start::Latest), 1, Duration::ZERO).await;
+        let read = read.map_err(|error| Fault::not_applied("user-service", "position of changes", error))?;
+        Ok(PositionToken::of(changes.log().clone(), read.epoch, read.end))
+    }
+
+    async fn page(&self, read: PageRead) -> Result<Vec<Row>, Fault> {
+        let after = read.range.after.as_deref().and_then(id_of).unwrap_or(PersonId(0));
+        let limit = read.limit;
+        let found = self.state.users.read("page-users", move |connection| users::list(connection, None, after, limit));
+        let rows = found.await?.into_iter().map(|user| row(&user, read.detail));
+        Ok(rows.take_while(|row| read.range.contains(&row.key)).collect())
+    }
+
+    async fn by_key(&self, mut keys: Vec<String>, detail: Detail) -> Result<Vec<Row>, Fault> {
+        keys.sort_unstable();
+        let found = self.state.users.read("read-users", move |connection| {
+            keys.iter().filter_map(|key| id_of(key)).filter_map(|id| users::find(connection, id).transpose()).collect()
+        });
+        let found: Vec<User> = found.await?;
+        Ok(found.iter().map(|user| row(user, detail)).collect())
+    }
+}
