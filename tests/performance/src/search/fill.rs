@@ -62,7 +62,8 @@ pub(super) async fn fill(
     ensure!(imported > 0, "the import brought no product in");
     let began = tasks::instant();
     let mut connection = Connection::open(process.address()).await?;
-    let request = wire::request("GET", "/v1/products/search?facet=none&limit=1", token, &[], "");
+    // Without a facet nothing is counted.
+    let request = wire::request("GET", "/v1/products/search?facet=status&limit=1", token, &[], "");
     loop {
         let total =
             settle::json(&mut connection, &request).await?["total"].as_u64().context("a search has no total")?;
