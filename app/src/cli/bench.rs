@@ -1,7 +1,7 @@
 //! `madrigal bench …`.
 
 use clap::Subcommand;
-use madrigal_performance::{footprint, journal, orders, projection, search, store, sync};
+use madrigal_performance::{cache, footprint, journal, orders, projection, search, store, sync};
 
 /// What can be measured. Each takes the machine for itself: figures of a busy one mean little.
 #[derive(Debug, Subcommand)]
@@ -12,6 +12,8 @@ pub enum BenchCommand {
     Store(store::Options),
     /// Folds the events of orders into the order view, in memory and in SQLite.
     Projection(projection::Options),
+    /// Reads a cache on one core, beside a bare look-up: hits, invalidations, loads, two levels.
+    Cache(cache::Options),
     /// Loads a whole shop with orders over HTTP.
     Orders(orders::Options),
     /// Searches the retail products over HTTP.

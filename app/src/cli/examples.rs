@@ -144,6 +144,7 @@ pub const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("bench projection", &["madrigal bench projection", "madrigal bench projection --events 10000000 --reads 0"]),
+    ("bench cache", &["madrigal bench cache", "madrigal bench cache --exponent 0 --keys 1000000 --invalidate 100"]),
     (
         "bench orders",
         &[
