@@ -7,11 +7,11 @@ use madrigal_bus::{
     ConsumerOptions, Delivery, DynTopicSource, HandleError, Handler, MemoryOffsets, Message, ParkedFilter, PollError,
     PollFrom, Start, Subscriber,
 };
-use madrigal_cdc::{Change, MemorySink, Op, RowVersions, Sink, SinkBatch, Value, Write, change_of};
+use madrigal_cdc::{Change, MemorySink, Op, Retelling, RowVersions, Sink, SinkBatch, Value, Write, change_of};
 use madrigal_core::{LogName, Position, RowVersion};
 use madrigal_projection::Checkpoint;
 use madrigal_telemetry::Status;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::shop::{PASSWORD, Shop};
 
@@ -176,6 +176,51 @@ async fn health_says_what_is_kept_and_who_lost_changes() {
     let lost = check().await;
     assert_eq!(lost.status, Status::Degraded);
     assert!(lost.detail.ends_with("must take a snapshot: sync-service"), "{}", lost.detail);
+}
+
+/// The topics are contracts: keys and envelopes of each operation, with times and ids in their places.
+#[tokio::test]
+async fn messages_are_what_the_golden_file_says() {
+    let shop = Shop::open().await;
+    let id = shop.register("quinta").await;
+    plain_sql(&shop, &format!("UPDATE users SET email = 'sesta@example.net' WHERE id = {id}"));
+    shop.service.changes().retell("users", None).await.unwrap();
+    plain_sql(&shop, "DELETE FROM users");
+    let mut told = String::new();
+    for topic in ["users", "user_events"] {
+        for message in messages(&shop, topic).await {
+            let mut value: Json = message.decode().unwrap();
+            blank(&mut value);
+            let key: Json = serde_json::from_str(&message.key).unwrap();
+            let line = json!({"topic": topic, "type": message.kind, "key": key, "value": value});
+            told.push_str(&format!("{line}\n"));
+        }
+    }
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/topics.jsonl");
+    if madrigal_core::environment::variable("UPDATE").is_some() {
+        std::fs::write(golden, &told).unwrap();
+    }
+    assert_eq!(told, std::fs::read_to_string(golden).unwrap());
+}
+
+/// Puts a word for what is another at every run.
+fn blank(value: &mut Json) {
+    match value {
+        Json::Object(fields) => {
+            for (name, field) in fields {
+                match name.as_str() {
+                    "ts_ms" | "ts_us" => *field = json!(0),
+                    "created_at" | "updated_at" if field.is_string() => *field = json!("<time>"),
+                    "version" if field.is_string() => *field = json!("<version>"),
+                    "event_data" | "metadata" => *field = json!("<json as text>"),
+                    "id" if field.is_string() => *field = json!("<uuid>"),
+                    _ => blank(field),
+                }
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(blank),
+        _ => {}
+    }
 }
 
 /// Applies to a copy what a message tells; one user is poison to it.
