@@ -104,7 +104,7 @@ async fn measure(options: &Options, catalogue: &Arc<Catalogue>, report: &mut Rep
         }),
     );
     report.line(&format!(
-        "{:>10} {:>9} {:>7} {:>8} {:>8} {:>8} {:>8} {:>9} {:>9} {:>9} {:>7}",
+        "{:>12} {:>9} {:>7} {:>8} {:>8} {:>8} {:>8} {:>9} {:>9} {:>9} {:>7}",
         "queries",
         "queries/s",
         "failed",
@@ -182,7 +182,7 @@ fn parts(outcome: &Outcome, measured: Duration, report: &Report) -> Vec<Value> {
 fn line(report: &Report, name: &str, latencies: &Latencies, measured: Duration, failed: u64, rest: &str) {
     let at = |quantile| latencies.millis(quantile);
     report.line(&format!(
-        "{name:>10} {:>9.0} {failed:>7} {:>8.2} {:>8.2} {:>8.2} {:>8.1} {rest}",
+        "{name:>12} {:>9.0} {failed:>7} {:>8.2} {:>8.2} {:>8.2} {:>8.1} {rest}",
         latencies.count() as f64 / measured.as_secs_f64(),
         at(0.5),
         at(0.9),

@@ -31,6 +31,10 @@ pub(super) async fn settle(address: &str, operator: &str, last: Option<&User>) -
     let began = tasks::instant();
     let mut connection = Connection::open(address).await?;
     let lag = wire::request("GET", "/v1/sync/lag", operator, &[], "");
+    ensure!(
+        connection.send(&lag).await?.status != 404,
+        "this shop has no /v1/sync/lag: nothing says how far its copies are, so that nothing can be measured"
+    );
     loop {
         let told = settle::json(&mut connection, &lag).await?;
         let copies: Vec<&Value> =
