@@ -21,6 +21,7 @@ pub struct MemoryOwner {
     token: PositionToken,
     fields: Arc<[&'static str]>,
     remembers: bool,
+    name: Arc<str>,
 }
 
 #[derive(Debug, Default)]
@@ -33,7 +34,14 @@ impl MemoryOwner {
     /// An owner without rows, with these fields. If it `remembers` it can tell what a row was at a version.
     pub fn new(log: LogName, epoch: LogEpoch, fields: &[&'static str], remembers: bool) -> Self {
         let token = PositionToken::of(log, epoch, Position::START);
-        Self { state: Arc::default(), token, fields: fields.into(), remembers }
+        Self { state: Arc::default(), token, fields: fields.into(), remembers, name: "memory.owner".into() }
+    }
+
+    /// The same, under this name.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = name.into();
+        self
     }
 
     /// Writes a row; `None` deletes it. Its version is the next one of its key.
@@ -70,7 +78,7 @@ impl MemoryOwner {
 #[async_trait]
 impl RowSet for MemoryOwner {
     fn description(&self) -> SetDescription {
-        SetDescription::owner("memory.owner", &self.fields)
+        SetDescription::owner(&self.name, &self.fields)
     }
 
     async fn position(&self) -> Result<PositionToken, Fault> {

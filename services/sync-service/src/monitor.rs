@@ -1,9 +1,10 @@
 //! The monitor: owners and copies compared, fenced by positions, by day and by night.
 //!
 //! * [`pairs`]: which rows are compared with which; [`state`]: what was found, put together over sweeps of both kinds;
-//! * [`sweeps`]: checks, as asked for and by schedule; [`mending`]: repairs, by hand and by policy, and their record;
+//! * [`sweeps`]: checks, as asked for and by schedule; [`books`]: what must hold in rows by themselves; [`mending`]: repairs, by hand and by policy, and their record;
 //! * [`report`]: the brief's report; `http`: the routes.
 
+pub mod books;
 mod http;
 pub mod mending;
 pub mod pairs;

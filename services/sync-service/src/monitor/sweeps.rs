@@ -7,10 +7,10 @@ use madrigal_consistency::{CheckOptions, Detail, Pair, PairReport, Verdict};
 use madrigal_core::tasks::{self, Instant, StopSignal};
 use metrics::gauge;
 
-use super::Monitor;
 use super::pairs::DeclaredPair;
 use super::report::Report;
 use super::state::{PairState, with_known};
+use super::{Monitor, books};
 
 /// How long operators' checks are remembered: so many of them.
 const REMEMBERED: usize = 20;
@@ -117,6 +117,10 @@ impl Monitor {
         for (declared, pair) in found.pairs {
             let report = self.sweep_pair(declared, &pair, detail, share).await;
             swept.insert(declared.name, self.noted(declared, report));
+            if detail == Detail::Content && declared.copy == books::STOCK.copy {
+                let report = books::check(&pair, &self.parts.host).await;
+                swept.insert(books::STOCK.name, self.noted(books::STOCK, report));
+            }
         }
         swept.into_values().collect()
     }
@@ -136,6 +140,7 @@ impl Monitor {
     fn noted(&self, declared: DeclaredPair, report: PairReport) -> PairState {
         let state = self.parts.states.swept(declared, report);
         measure(&state);
+        self.measure_scores(declared);
         let report = &state.report;
         if state.verdict() == Verdict::Divergent {
             let (pair, divergent) = (declared.name, report.divergent);
@@ -145,8 +150,23 @@ impl Monitor {
     }
 }
 
+impl Monitor {
+    /// A service keeps several copies of one kind: their rows count together.
+    #[expect(clippy::cast_precision_loss, reason = "a share")]
+    fn measure_scores(&self, of: DeclaredPair) {
+        let states = self.parts.states.all();
+        let same = |state: &&PairState| {
+            (state.declared.service, state.declared.entity) == (of.service, of.entity) && state.report.trouble.is_none()
+        };
+        let rows = states.iter().filter(same).map(|state| (state.report.consistent, state.report.total()));
+        let (consistent, total) = rows.fold((0, 0), |sum, rows| (sum.0 + rows.0, sum.1 + rows.1));
+        let score = if total == 0 { 1.0 } else { consistent as f64 / total as f64 };
+        gauge!("data_consistency_score", "service" => of.service, "entity_type" => of.entity).set(score);
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
-pub(super) fn measure(state: &PairState) {
+fn measure(state: &PairState) {
     let (declared, report) = (state.declared, &state.report);
     for (verdict, rows) in
         [("consistent", report.consistent), ("divergent", report.divergent), ("unverified", report.unverified)]
@@ -156,7 +176,5 @@ pub(super) fn measure(state: &PairState) {
     if report.trouble.is_none() {
         gauge!("consistency_last_check_timestamp_seconds", "pair" => declared.name)
             .set(report.ended_at.as_seconds() as f64);
-        gauge!("data_consistency_score", "service" => declared.service, "entity_type" => declared.entity)
-            .set(report.score());
     }
 }

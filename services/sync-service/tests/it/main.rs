@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod kept;
+mod monitor;
 mod parking;
 mod propagation;
 mod routes;
