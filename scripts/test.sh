@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Runs everything that must hold: formatting, lints, dependency rules, licences, tests, documentation and the README's
 # own commands. Needs Rust (rustup); fetches the pinned toolchain's components itself. Usage: scripts/test.sh [STEP…],
-# where STEP is one of: format lint test docs api console retail readme (default: all of them, in this order).
+# where STEP is one of: format lint test docs api console monitoring retail readme (default: all of them, in this order).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 steps=("$@")
-[ ${#steps[@]} -gt 0 ] || steps=(format lint test docs api console retail readme)
+[ ${#steps[@]} -gt 0 ] || steps=(format lint test docs api console monitoring retail readme)
 
 # Makes sure of a command: installs its Debian package where that can be done without asking, else says what to do.
 need() {
@@ -39,6 +39,7 @@ for name in "${steps[@]}"; do
     docs) RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked ;;
     api) cargo build --locked -p madrigal && scripts/schemathesis/run.sh ;;
     console) scripts/test-console.sh ;;
+    monitoring) need promtool prometheus; cargo build --locked -p madrigal && MADRIGAL="$PWD/target/debug/madrigal" scripts/monitoring.sh ;;
     retail)
       data-migration/seeders/retail/run.sh test
       data-migration/validators/retail/run.sh test
