@@ -1,7 +1,7 @@
 //! Snapshots of a file that others write to meanwhile.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use madrigal_cdc::{Key, Op, Row, SnapshotReader};
 use crate::changes::{Store, open, other_program};
 
 /// Writes like another program: 300 transactions over a few rows, some of which are deleted and come back.
-fn write(path: &PathBuf, writer: i64) {
+fn write(path: &Path, writer: i64) {
     let other = other_program(path);
     for n in 0..300i64 {
         let (page, line) = ((n * 7 + writer) % 40, n * 10 + writer);

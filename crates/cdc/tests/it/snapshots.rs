@@ -50,10 +50,12 @@ struct World {
     snapshots: Snapshots,
     read_through: usize,
     /// A chunk under way: its low watermark, and its rows once they are read.
-    under_way: Option<(usize, ChunkAsk, Option<Vec<(i64, u64)>>)>,
+    under_way: Option<UnderWay>,
     copy: BTreeMap<i64, u64>,
     kept: (usize, SnapshotProgress),
 }
+
+type UnderWay = (usize, ChunkAsk, Option<Vec<(i64, u64)>>);
 
 const CHUNK: usize = 3;
 
