@@ -10,13 +10,17 @@ use crate::output::Format;
 
 mod archive;
 mod bench;
+mod consistency;
 mod examples;
 mod projections;
+mod sync;
 mod torture;
 
 pub use archive::Archive;
 pub use bench::BenchCommand;
+pub use consistency::{ConsistencyCheck, ConsistencyCommand};
 pub use projections::{Named, ProjectionsCommand};
+pub use sync::SyncCommand;
 pub use torture::{Torture, TortureMode};
 
 pub use examples::{EXAMPLES, command, parse};
@@ -79,6 +83,12 @@ pub enum Command {
     /// Shows projections, builds them anew, and works on what is parked.
     #[command(subcommand)]
     Projections(ProjectionsCommand),
+    /// Compares copies with their owners, and repairs what diverges.
+    #[command(subcommand)]
+    Consistency(ConsistencyCommand),
+    /// Connectors, how far copies of users are behind, and what could not be told to them.
+    #[command(subcommand)]
+    Sync(SyncCommand),
     /// Brings products, users or orders in through the public API.
     #[command(subcommand)]
     Import(ImportCommand),
@@ -143,6 +153,7 @@ pub enum Service {
     PaymentService,
     NotificationService,
     AnalyticsService,
+    SyncService,
     Gateway,
 }
 
@@ -420,6 +431,7 @@ impl Service {
             Self::PaymentService => "payment-service",
             Self::NotificationService => "notification-service",
             Self::AnalyticsService => "analytics-service",
+            Self::SyncService => "sync-service",
             Self::Gateway => "gateway",
         }
     }

@@ -3,6 +3,7 @@
 mod archive;
 mod bench;
 mod completions;
+mod consistency;
 mod doctor;
 mod erase;
 mod events;
@@ -14,6 +15,7 @@ mod run;
 mod sagas;
 mod show_config;
 mod signals;
+mod sync;
 mod token;
 mod torture;
 
@@ -40,6 +42,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Doctor { .. } => doctor::check(&settings).await,
         Command::Order(command) => order::run(&connect(&settings)?, settings.output, command).await,
         Command::Events(command) => events::run(&settings, command).await,
+        Command::Consistency(command) => consistency::run(&connect(&settings)?, settings.output, command).await,
+        Command::Sync(command) => sync::run(&connect(&settings)?, settings.output, command).await,
         Command::Projections(command) => projections::run(&connect(&settings)?, settings.output, command).await,
         Command::Sagas(command) => sagas::run(&connect(&settings)?, settings.output, command).await,
         Command::Erase { user, confirm } => erase::erase(&connect(&settings)?, settings.output, user, &confirm).await,

@@ -4,8 +4,10 @@ mod all;
 mod analytics;
 mod console;
 mod health;
+mod monitor;
 mod one;
 mod openapi;
+mod sync;
 mod watch;
 mod wiring;
 

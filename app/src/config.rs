@@ -3,6 +3,7 @@
 //! Every key is listed in `madrigal.example.toml`. Variables are `MADRIGAL_` and the key with `__` between its parts, as
 //! in `MADRIGAL_ORDER__LISTEN`. Unknown keys are refused; every problem is reported at once.
 
+mod consistency;
 mod problems;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use figment::providers::{Env, Format as _, Serialized, Toml};
 use madrigal_http::Limits;
 use serde::{Deserialize, Serialize};
 
+pub use self::consistency::ConsistencySection;
 use crate::cli::{Service, Settings};
 use crate::exit::Ended;
 
@@ -50,6 +52,10 @@ pub struct Config {
     pub notification: NotificationSection,
     /// analytics-service.
     pub analytics: AnalyticsSection,
+    /// sync-service.
+    pub sync: SyncSection,
+    /// The monitor of copies.
+    pub consistency: ConsistencySection,
 }
 
 /// Logs.
@@ -158,12 +164,27 @@ pub struct AnalyticsSection {
     pub url: String,
 }
 
+/// sync-service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SyncSection {
+    /// Where it listens when it runs alone. Default `127.0.0.1:8087`.
+    pub listen: SocketAddr,
+    /// Where its neighbours find it. Default `http://127.0.0.1:8087`.
+    pub url: String,
+    /// Whether it follows `orders` and `products`: nobody's copy hangs on it, it measures and shows. Default true.
+    pub facts: bool,
+    /// What happens to rows on their way to copies, in this order. Default nothing.
+    pub transformers: Vec<serde_json::Value>,
+}
+
 impl Default for Config {
     fn default() -> Self {
         let at = |port: u16| (SocketAddr::from(([127, 0, 0, 1], port)), format!("http://127.0.0.1:{port}"));
         let limits = Limits::default();
         let (listen, url) = at(8080);
-        let [user, catalog, order, payment, notification, analytics] = [8081, 8082, 8083, 8084, 8085, 8086].map(at);
+        let [user, catalog, order, payment, notification, analytics, sync] =
+            [8081, 8082, 8083, 8084, 8085, 8086, 8087].map(at);
         Self {
             data: PathBuf::from("data"),
             listen,
@@ -177,6 +198,8 @@ impl Default for Config {
             payment: PaymentSection { listen: payment.0, url: payment.1 },
             notification: NotificationSection { listen: notification.0, url: notification.1 },
             analytics: AnalyticsSection { listen: analytics.0, url: analytics.1 },
+            sync: SyncSection { listen: sync.0, url: sync.1, facts: true, transformers: Vec::new() },
+            consistency: ConsistencySection::default(),
         }
     }
 }
@@ -281,6 +304,7 @@ const fn listen_key(service: Option<Service>) -> &'static str {
         Some(Service::PaymentService) => "payment.listen",
         Some(Service::NotificationService) => "notification.listen",
         Some(Service::AnalyticsService) => "analytics.listen",
+        Some(Service::SyncService) => "sync.listen",
     }
 }
 

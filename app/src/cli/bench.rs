@@ -1,7 +1,7 @@
 //! `madrigal bench …`.
 
 use clap::Subcommand;
-use madrigal_performance::{cache, footprint, journal, orders, projection, search, store, sync};
+use madrigal_performance::{cache, consistency, footprint, journal, orders, projection, search, store, sync};
 
 /// What can be measured. Each takes the machine for itself: figures of a busy one mean little.
 #[derive(Debug, Subcommand)]
@@ -14,6 +14,8 @@ pub enum BenchCommand {
     Projection(projection::Options),
     /// Reads a cache on one core, beside a bare look-up: hits, invalidations, loads, two levels.
     Cache(cache::Options),
+    /// Sweeps over a pair of row sets on one core, by versions and by contents.
+    Consistency(consistency::Options),
     /// Loads a whole shop with orders over HTTP.
     Orders(orders::Options),
     /// Searches the retail products over HTTP.

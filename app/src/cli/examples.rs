@@ -109,6 +109,37 @@ pub const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("projections why-stalled", &["madrigal projections why-stalled order-view"]),
+    ("consistency", &["madrigal consistency check"]),
+    (
+        "consistency check",
+        &[
+            "madrigal consistency check",
+            "madrigal consistency check --deep --pair orders.view",
+            "madrigal consistency check --deep --repair --output json",
+        ],
+    ),
+    ("consistency report", &["madrigal consistency report", "madrigal consistency report --output json"]),
+    ("consistency divergences", &["madrigal consistency divergences --output ndjson"]),
+    (
+        "consistency repair",
+        &["madrigal consistency repair 0f3c9a11d2b7e845", "madrigal consistency repair 0f3c9a11d2b7e845 --apply"],
+    ),
+    ("consistency repairs", &["madrigal consistency repairs"]),
+    ("consistency damage", &["madrigal consistency damage stock.view lute change"]),
+    ("sync", &["madrigal sync lag"]),
+    (
+        "sync connectors",
+        &["madrigal sync connectors", "madrigal sync connectors --declare connector.json --output json"],
+    ),
+    ("sync lag", &["madrigal sync lag", "madrigal sync lag --output json"]),
+    (
+        "sync parked",
+        &[
+            "madrigal sync parked",
+            "madrigal sync parked --retry users:7",
+            "madrigal sync parked --skip users:7 --reason \"written by a test\"",
+        ],
+    ),
     ("import", &["madrigal import products products.ndjson"]),
     ("import products", &["madrigal import products products.ndjson", "madrigal import products -"]),
     ("import product-edits", &["madrigal import product-edits edits.ndjson --refused conflicts.ndjson"]),
@@ -158,6 +189,7 @@ pub const EXAMPLES: &[(&str, &[&str])] = &[
         &["madrigal bench search", "madrigal bench search --mixed-only --clients 32 --seconds 30 --output json"],
     ),
     ("bench sync", &["madrigal bench sync", "madrigal bench sync --rates 2000 --users 10000 --seconds 60"]),
+    ("bench consistency", &["madrigal bench consistency", "madrigal bench consistency --rows 100000"]),
     ("bench footprint", &["madrigal bench footprint", "madrigal bench footprint --data /var/lib/madrigal"]),
     (
         "torture",

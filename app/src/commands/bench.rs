@@ -1,8 +1,6 @@
 //! `madrigal bench`: measures this machine with this binary.
 
-use madrigal_performance::{
-    Tell, cache, footprint, interruptible, journal, on_one_thread, orders, projection, search, store, sync,
-};
+use madrigal_performance::{Tell, cache, consistency, footprint, interruptible, journal, on_one_thread, orders, projection, search, store, sync};
 
 use super::signals::{Again, stop_on_signals};
 use crate::cli::{BenchCommand, Settings};
@@ -17,6 +15,7 @@ pub(super) async fn run(settings: &Settings, command: BenchCommand) -> anyhow::R
         BenchCommand::Store(options) => store::run(&options, tell, &stop).await,
         BenchCommand::Projection(options) => interruptible(&stop, projection::run(&options, tell, &stop)).await,
         BenchCommand::Cache(options) => cache::run(&options, tell, &stop).await,
+        BenchCommand::Consistency(options) => consistency::run(&options, tell, &stop).await,
         // What loads another process gets a thread of its own; it looks at `stop` by itself, so that it ends what it started.
         BenchCommand::Orders(options) => on_one_thread(move || orders::run(options, tell, stop)).await,
         BenchCommand::Search(options) => on_one_thread(move || search::run(options, tell, stop)).await,

@@ -65,6 +65,7 @@ pub(super) async fn serve(settings: &Settings, serve: Serve) -> anyhow::Result<(
         Service::PaymentService => config.payment.listen,
         Service::NotificationService => config.notification.listen,
         Service::AnalyticsService => config.analytics.listen,
+        Service::SyncService => config.sync.listen,
     };
     let listener = listen(address).await?;
     let address = listener.local_addr()?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use madrigal_catalog_service::{CatalogConfig, CatalogNeighbours, CatalogService};
+use madrigal_contracts::rows::Planting;
 use madrigal_core::{Fault, Host};
 use madrigal_gateway::{GatewayParts, Storytellers, Target, Upstream};
 use madrigal_http::{Edge, Neighbour, TokenSigner};
@@ -14,19 +15,20 @@ use madrigal_user_service::{MasterKeySource, UserConfig, UserService};
 
 use super::health::{CRITICAL, OPTIONAL, Topics, watch};
 use super::wiring::Wiring;
-use super::{Composed, Demo, analytics, runs};
+use super::{Composed, Demo, analytics, monitor, runs, sync};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::{compose, logs};
 
 /// The services that have a room of their own.
-const ROOMS: [&str; 6] = [
+const ROOMS: [&str; 7] = [
     "user-service",
     "catalog-service",
     "order-service",
     "payment-service",
     "notification-service",
     "analytics-service",
+    "sync-service",
 ];
 
 /// Opens every service on the data directory.
@@ -42,14 +44,18 @@ pub async fn compose_all(
 ) -> anyhow::Result<Composed> {
     // Before anything is opened: what was prepared to measure before measures nothing.
     let metrics = madrigal_telemetry::metrics::metrics()?;
+    let damage = if demo.is_some() { Planting::Allowed } else { monitor::planting(config) };
     let locks = ROOMS.iter().map(|room| data.lock(room)).collect::<anyhow::Result<Vec<_>>>()?;
     let signer = signer(data, host)?;
     let (orders, orders_are) = Neighbour::later("order-service");
     let users = UserService::open(user_config(config, data)?, signer.clone(), host.clone()).await.map_err(opened)?;
-    let catalog =
-        CatalogService::open(catalog_config(config, data)?, CatalogNeighbours { orders: Some(orders) }, host.clone())
-            .await
-            .map_err(opened)?;
+    let catalog = CatalogService::open(
+        catalog_config(config, data, damage)?,
+        CatalogNeighbours { orders: Some(orders) },
+        host.clone(),
+    )
+    .await
+    .map_err(opened)?;
     let payment_config = PaymentConfig::in_dir(data.room("payment-service")?);
     let payments = Arc::new(PaymentService::open(payment_config, host.clone()).await.map_err(opened)?);
     let mails = NotificationService::open(
@@ -66,10 +72,21 @@ pub async fn compose_all(
         payments: wiring.to(payments.calls()),
         notifications: wiring.to(mails.calls()),
     };
-    let orders = OrderService::open(order_config(config, data)?, neighbours, host.clone()).await.map_err(opened)?;
+    let orders =
+        OrderService::open(order_config(config, data, damage)?, neighbours, host.clone()).await.map_err(opened)?;
     orders_are.is(wiring.to(orders.calls()));
     let told = analytics::beside(orders.topics(), catalog.topics())?;
-    let figures = analytics::open(data, told, host).await?;
+    let figures = analytics::open(data, told, damage, host).await?;
+    let keepers = sync::Keepers {
+        users: wiring.to(users.calls()),
+        catalog: wiring.to(catalog.calls()),
+        analytics: wiring.to(figures.calls()),
+    };
+    let facts = orders.topics().into_iter().chain(catalog.topics()).collect();
+    let changes = Arc::new(users.changes().clone());
+    let sync = sync::open(config, data, keepers, Some(changes), facts, host).await?;
+    let compared = [users.calls(), catalog.calls(), orders.calls(), figures.calls()].map(|calls| wiring.to(calls));
+    let monitor = monitor::open(config, data, compared.into(), host).await?;
 
     let in_process = |service, router| Upstream { service, target: Target::InProcess(router) };
     let upstreams = vec![
@@ -79,6 +96,7 @@ pub async fn compose_all(
         in_process("payment-service", payments.router().merge(logs::router("payment-service", payments.store()))),
         in_process("notification-service", mails.router().merge(logs::router("notification-service", mails.store()))),
         in_process("analytics-service", figures.router()),
+        in_process("sync-service", sync.router().merge(monitor.router())),
     ];
     let health = super::health::health(host);
     watch!(health, "user-service", CRITICAL, users);
@@ -87,6 +105,8 @@ pub async fn compose_all(
     watch!(health, "payment-service", CRITICAL, payments);
     watch!(health, "notification-service", OPTIONAL, mails);
     watch!(health, "analytics-service", OPTIONAL, figures);
+    watch!(health, "sync-service", OPTIONAL, sync);
+    watch!(health, "monitor", OPTIONAL, monitor);
     let topics = [users.topics(), catalog.topics(), orders.topics(), payments.topics(), mails.topics()];
     health.add("bus", OPTIONAL, Topics(topics.concat()));
     let edge = Edge { limits: config.limits.of_edge(), ..Edge::new(Arc::new(signer.verifier()), host.clone()) };
@@ -115,6 +135,8 @@ pub async fn compose_all(
         runs!("payment-service", payments),
         runs!("notification-service", mails),
         runs!("analytics-service", figures),
+        runs!("sync-service", sync),
+        runs!("monitor", monitor),
         runs!("metrics", metrics),
         ends_streams,
     ];
@@ -135,16 +157,18 @@ pub(super) fn user_config(config: &Config, data: &DataDir) -> anyhow::Result<Use
     Ok(user)
 }
 
-pub(super) fn catalog_config(config: &Config, data: &DataDir) -> anyhow::Result<CatalogConfig> {
+pub(super) fn catalog_config(config: &Config, data: &DataDir, planting: Planting) -> anyhow::Result<CatalogConfig> {
     let mut catalog = CatalogConfig::in_dir(data.room("catalog-service")?);
+    catalog.planting = planting;
     if !config.catalog.synonyms.as_os_str().is_empty() {
         catalog.synonyms.clone_from(&config.catalog.synonyms);
     }
     Ok(catalog)
 }
 
-pub(super) fn order_config(config: &Config, data: &DataDir) -> anyhow::Result<OrderConfig> {
+pub(super) fn order_config(config: &Config, data: &DataDir, planting: Planting) -> anyhow::Result<OrderConfig> {
     let mut order = OrderConfig::in_dir(data.room("order-service")?);
+    order.planting = planting;
     order.delivery_working_days = config.order.delivery_working_days;
     order.placing_limit = Duration::from_secs(config.order.placing_limit_seconds);
     Ok(order)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use madrigal_analytics_service::{AnalyticsConfig, AnalyticsNeighbours, AnalyticsService};
 use madrigal_bus::{DynTopicSource, HttpTopic};
+use madrigal_contracts::rows::Planting;
 use madrigal_core::Host;
 use madrigal_http::ServiceToken;
 
@@ -16,9 +17,10 @@ use crate::data_dir::DataDir;
 pub(super) async fn open(
     data: &DataDir,
     neighbours: AnalyticsNeighbours,
+    planting: Planting,
     host: &Host,
 ) -> anyhow::Result<AnalyticsService> {
-    let config = AnalyticsConfig::in_dir(data.room("analytics-service")?);
+    let config = AnalyticsConfig { planting, ..AnalyticsConfig::in_dir(data.room("analytics-service")?) };
     AnalyticsService::open(config, neighbours, host.clone()).await.map_err(opened)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use madrigal_bus::long_poll;
+use madrigal_bus::{DynTopicSource, HttpTopic, long_poll};
 use madrigal_catalog_service::{CatalogNeighbours, CatalogService};
 use madrigal_core::Host;
 use madrigal_gateway::{GatewayParts, Storytellers, Target, Upstream};
@@ -16,8 +16,8 @@ use madrigal_telemetry::{Check, Health};
 use madrigal_user_service::UserService;
 
 use super::all::{catalog_config, opened, order_config, signer, user_config};
-use super::health::{CRITICAL, health, operations, watch};
-use super::{Background, Composed, analytics, runs};
+use super::health::{CRITICAL, OPTIONAL, health, operations, watch};
+use super::{Background, Composed, analytics, monitor, runs, sync};
 use crate::cli::Service;
 use crate::config::Config;
 use crate::data_dir::DataDir;
@@ -47,6 +47,7 @@ pub async fn compose_one(service: Service, config: &Config, data: &DataDir, host
         Service::PaymentService => open.payment().await?,
         Service::NotificationService => open.notification().await?,
         Service::AnalyticsService => open.analytics().await?,
+        Service::SyncService => open.sync().await?,
     };
     let router = if service == Service::Gateway {
         router
@@ -73,11 +74,12 @@ impl Open<'_> {
         let users =
             UserService::open(user_config(self.config, self.data)?, signer, self.host.clone()).await.map_err(opened)?;
         watch!(self.health, "user-service", CRITICAL, users);
-        Ok((users.router().merge(users.calls().router()), Some(runs!("user-service", users))))
+        let router = users.router().merge(users.calls().router()).merge(long_poll::router(users.topics()));
+        Ok((router, Some(runs!("user-service", users))))
     }
 
     async fn catalog(&self) -> anyhow::Result<Opened> {
-        let catalog_config = catalog_config(self.config, self.data)?;
+        let catalog_config = catalog_config(self.config, self.data, monitor::planting(self.config))?;
         let neighbours = CatalogNeighbours { orders: Some(self.far.to(Service::OrderService)) };
         let catalog = CatalogService::open(catalog_config, neighbours, self.host.clone()).await.map_err(opened)?;
         watch!(self.health, "catalog-service", CRITICAL, catalog);
@@ -94,9 +96,13 @@ impl Open<'_> {
             payments: self.far.to(Service::PaymentService),
             notifications: self.far.to(Service::NotificationService),
         };
-        let orders = OrderService::open(order_config(self.config, self.data)?, neighbours, self.host.clone())
-            .await
-            .map_err(opened)?;
+        let orders = OrderService::open(
+            order_config(self.config, self.data, monitor::planting(self.config))?,
+            neighbours,
+            self.host.clone(),
+        )
+        .await
+        .map_err(opened)?;
         watch!(self.health, "order-service", CRITICAL, orders);
         let router = orders.router().merge(orders.calls().router());
         let router = router.merge(logs::router("order-service", orders.store()));
@@ -126,9 +132,35 @@ impl Open<'_> {
 
     async fn analytics(&self) -> anyhow::Result<Opened> {
         let told = analytics::far(self.config, &self.far.token());
-        let figures = analytics::open(self.data, told, self.host).await?;
+        let figures = analytics::open(self.data, told, monitor::planting(self.config), self.host).await?;
         watch!(self.health, "analytics-service", CRITICAL, figures);
         Ok((figures.router().merge(figures.calls().router()), Some(runs!("analytics-service", figures))))
+    }
+
+    async fn sync(&self) -> anyhow::Result<Opened> {
+        let keepers = sync::Keepers {
+            users: self.far.to(Service::UserService),
+            catalog: self.far.to(Service::CatalogService),
+            analytics: self.far.to(Service::AnalyticsService),
+        };
+        let topic = |name, owner: Service| -> DynTopicSource {
+            Arc::new(HttpTopic::new(name, owner.name(), url(self.config, owner), self.far.token()))
+        };
+        let facts = vec![topic("orders", Service::OrderService), topic("products", Service::CatalogService)];
+        let sync = sync::open(self.config, self.data, keepers, None, facts, self.host).await?;
+        let compared =
+            [Service::UserService, Service::CatalogService, Service::OrderService, Service::AnalyticsService];
+        let compared = compared.map(|service| self.far.to(service)).into();
+        let monitor = monitor::open(self.config, self.data, compared, self.host).await?;
+        watch!(self.health, "sync-service", CRITICAL, sync);
+        watch!(self.health, "monitor", OPTIONAL, monitor);
+        let router = sync.router().merge(monitor.router());
+        let work: Background = Box::new(move |stop| {
+            Box::pin(async move {
+                futures::join!(sync.run(stop.clone()), monitor.run(stop));
+            })
+        });
+        Ok((router, Some(("sync-service", work))))
     }
 }
 
@@ -159,6 +191,7 @@ fn url(config: &Config, service: Service) -> &str {
         Service::PaymentService => &config.payment.url,
         Service::NotificationService => &config.notification.url,
         Service::AnalyticsService => &config.analytics.url,
+        Service::SyncService => &config.sync.url,
     }
 }
 
@@ -172,6 +205,7 @@ fn gateway(far: &Far<'_>, edge: &Edge, health: Health) -> anyhow::Result<(Router
         Service::PaymentService,
         Service::NotificationService,
         Service::AnalyticsService,
+        Service::SyncService,
     ];
     let upstream = |service: Service| Upstream {
         service: service.name(),

@@ -8,6 +8,8 @@ use madrigal_http::openapi::ProblemDocument;
 use madrigal_notification_service::NotificationService;
 use madrigal_order_service::OrderService;
 use madrigal_payment_service::PaymentService;
+use madrigal_sync_service::SyncService;
+use madrigal_sync_service::monitor::Monitor;
 use madrigal_user_service::UserService;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Components, Info, OpenApi as Description, Server};
@@ -32,6 +34,8 @@ pub fn openapi() -> serde_json::Value {
         PaymentService::openapi(),
         NotificationService::openapi(),
         AnalyticsService::openapi(),
+        SyncService::openapi(),
+        Monitor::openapi(),
         StoryApi::openapi(),
         CustomerApi::openapi(),
         ProjectionsApi::openapi(),

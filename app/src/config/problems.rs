@@ -27,6 +27,7 @@ pub(super) fn of(figment: &Figment, defaults: &Config) -> Vec<String> {
         "payment.listen",
         "notification.listen",
         "analytics.listen",
+        "sync.listen",
     ] {
         if let Ok(text) = figment.extract_inner::<String>(key)
             && text.parse::<std::net::SocketAddr>().is_err()
@@ -34,12 +35,27 @@ pub(super) fn of(figment: &Figment, defaults: &Config) -> Vec<String> {
             problems.push(format!("{key}: {text:?} is not an address such as 127.0.0.1:8080"));
         }
     }
-    for key in ["url", "user.url", "catalog.url", "order.url", "payment.url", "notification.url", "analytics.url"] {
+    for key in
+        ["url", "user.url", "catalog.url", "order.url", "payment.url", "notification.url", "analytics.url", "sync.url"]
+    {
         if let Ok(text) = figment.extract_inner::<String>(key)
             && !text.starts_with("http://")
         {
             problems.push(format!("{key}: {text:?} is not a URL such as http://127.0.0.1:8080"));
         }
+    }
+    if let Ok(declared) = figment.extract_inner::<Vec<serde_json::Value>>("sync.transformers")
+        && let Err(misfits) = madrigal_sync_service::transformers::Transformers::declared(&declared)
+    {
+        problems.extend(madrigal_sync_service::service::words("sync.transformers", &misfits));
+    }
+    for key in ["consistency.versions_every_seconds", "consistency.content_every_seconds"] {
+        if figment.extract_inner::<u64>(key).is_ok_and(|seconds| seconds == 0) {
+            problems.push(format!("{key}: is 0, expected at least 1"));
+        }
+    }
+    if figment.extract_inner::<u64>("consistency.share_percent").is_ok_and(|share| !(1..=100).contains(&share)) {
+        problems.push("consistency.share_percent: is not 1 to 100".to_owned());
     }
     if figment.extract_inner::<u128>("limits.requests_per_second").is_ok_and(|rate| rate == 0) {
         problems.push("limits.requests_per_second: is 0, expected at least 1".to_owned());

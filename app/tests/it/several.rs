@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::load::{Acknowledged, ask_again, check, order_until, prepare};
 use crate::process::{Process, free_address, madrigal};
 
-const SERVICES: [&str; 5] = ["user", "catalog", "order", "payment", "notification"];
+const SERVICES: [&str; 7] = ["user", "catalog", "order", "payment", "notification", "analytics", "sync"];
 
 struct Several {
     addresses: Vec<(&'static str, SocketAddr)>,

@@ -9,6 +9,7 @@ mod search;
 mod shapes;
 mod stock;
 mod suggest;
+mod users;
 
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ use madrigal_http::headers::MADRIGAL_LAG;
 use madrigal_http::problem::{self, Answered};
 use madrigal_http::{Caller, position_header};
 use utoipa::OpenApi;
+
+pub(crate) use users::router as users_router;
 
 use crate::commands::{Command, EditMerger, RatingDesk, Reply, StockDesk};
 use crate::domain::RequestKey;
@@ -71,6 +74,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         stock::get_stock,
         stock::change_stock,
         ratings::rate_product,
+        users::search_users,
     ),
     tags((name = "products", description = "Products, search, stock, ratings"))
 )]

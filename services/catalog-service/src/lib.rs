@@ -6,6 +6,7 @@
 //! * [`commands`]: the stock desk, which decides and makes durable, and what is put to it;
 //! * [`store`]: loading state from streams and snapshots;
 //! * [`projections`], [`indexers`], [`search`]: views and the search index over the log; [`topics`]: what others may follow;
+//! * `users_index`: the copy of users that operators search;
 //! * [`queries`]: reading; `http`: the public routes;
 //! * [`neighbours`], [`config`], [`service`]: whom it asks, its settings, and all of it put together.
 
@@ -22,6 +23,7 @@ pub mod search;
 pub mod service;
 pub mod store;
 pub mod topics;
+mod users_index;
 
 pub use config::CatalogConfig;
 pub use neighbours::CatalogNeighbours;

@@ -1,7 +1,8 @@
 //! The catalogue as the monitor compares it: products and stocks by their streams, whose word counts (`products.events`,
 //! `stock.events`), and what is told by them: the view `products` (`products.view`, `stock.view`) and the search index
-//! (`products.search`, `stock.search`).
+//! (`products.search`, `stock.search`); the pages that are kept in memory (`products.cache`).
 
+mod cache;
 mod search;
 mod streams;
 mod view;
@@ -14,6 +15,7 @@ use madrigal_event_store::DynEventStore;
 use madrigal_projection::ProjectionRunner;
 use madrigal_sqlite::{SqliteViews, StreamIndex};
 
+pub use cache::{ProductCacheRows, with_cache};
 pub use search::{ProductSearchRows, StockSearchRows};
 pub use streams::{ProductEvents, StockEvents};
 pub use view::{ProductViewRows, StockViewRows};

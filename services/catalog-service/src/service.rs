@@ -9,6 +9,7 @@ use madrigal_cache::Inspection;
 use madrigal_contracts::catalog::{ConfirmReservation, QuoteProducts, ReleaseReservation, ReserveStock, ReturnStock};
 use madrigal_contracts::projections::answering;
 use madrigal_contracts::rows;
+use madrigal_contracts::rows::kept::{KeptRows, USER_FIELDS};
 use madrigal_contracts::story::TellReservations;
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Fault, Host};
@@ -31,6 +32,7 @@ use crate::queries::{ProductCache, ProductQueries, Quotes};
 use crate::row_sets;
 use crate::search::SynonymFile;
 use crate::store::Loader;
+use crate::users_index::UsersIndex;
 
 /// The name of this service.
 pub const SERVICE: &str = "catalog-service";
@@ -46,6 +48,7 @@ struct Parts {
     store: DynEventStore,
     snapshots: Arc<dyn SnapshotStore>,
     desk: StockDesk,
+    users_index: UsersIndex,
     products: ProjectionRunner<ProductView>,
     open: ProjectionRunner<OpenReservations>,
     index: ProductIndex,
@@ -72,13 +75,13 @@ impl CatalogService {
         let sqlite = SqliteViews::open(database.clone()).await?;
         let views: DynViewStore = Arc::new(sqlite.clone());
         let snapshots: Arc<dyn SnapshotStore> = Arc::new(SqliteSnapshots::open(database).await?);
-        let (own_dir, planting) = (config.dir.clone(), config.planting);
+        let (users_dir, host_of_users, planting) = (config.dir.clone(), host.clone(), config.planting);
         let synonyms = SynonymFile::open(config.synonyms.clone(), host.clone()).await?;
 
         let loader = Loader::new(Arc::clone(&store), Some(Arc::clone(&snapshots)));
         let quotes = Quotes::new(loader.clone());
         let edits = EditMerger::new(loader.clone())?;
-        let cache = (config.cache_bytes > 0).then(|| ProductCache::new(&host, config.cache_bytes));
+        let cache = (config.cache_bytes > 0).then(|| ProductCache::new(&host, config.cache_bytes, store.end()));
         let keepers = Keepers { quotes: quotes.clone(), cache: cache.clone() };
         let desk = StockDesk::start(Arc::clone(&store), loader, Arc::new(keepers), host.clone(), config.desk);
 
@@ -112,14 +115,19 @@ impl CatalogService {
             .on::<ConfirmReservation>(Arc::clone(&answers))
             .on::<ReturnStock>(answers)
             .on::<TellReservations>(Arc::new(Reservations::new(Arc::clone(&store))));
+        let users_index = UsersIndex::open(&users_dir, host_of_users).await?;
+        let calls = madrigal_contracts::copies::answering(calls, vec![users_index.keeper()]);
         let managed: Vec<DynManaged> = vec![products.managed(), open.managed(), search.clone()];
         let calls = answering(calls, managed);
-        let sets = row_sets::all(&own_dir, &store, &products, sqlite, &index).await?;
+        let mut sets = row_sets::all(&users_dir, &store, &products, sqlite, &index).await?;
+        sets.push(Arc::new(KeptRows::new(users_index.keeper(), USER_FIELDS)));
+        let sets = row_sets::with_cache(sets, cache.as_ref(), &store);
         let calls = rows::answering(calls, sets, planting);
         let parts = Parts {
             store,
             snapshots,
             desk,
+            users_index,
             products,
             open,
             index,
@@ -141,6 +149,7 @@ impl CatalogService {
     /// The public routes, without the edge's layers.
     pub fn router(&self) -> Router {
         crate::http::router(Arc::clone(&self.parts.api))
+            .merge(crate::http::users_router(self.parts.users_index.clone()))
     }
 
     /// The description of the public routes.

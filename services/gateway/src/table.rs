@@ -26,6 +26,7 @@ const ORDER: &str = "order-service";
 const PAYMENT: &str = "payment-service";
 const NOTIFICATION: &str = "notification-service";
 const ANALYTICS: &str = "analytics-service";
+const SYNC: &str = "sync-service";
 /// What the gateway answers itself, asking several services.
 pub(crate) const GATEWAY: &str = "gateway";
 
@@ -33,6 +34,7 @@ pub(crate) const GATEWAY: &str = "gateway";
 pub const TABLE: &[Declared] = &[
     to(USER, "/v1/users"),
     to(USER, "/v1/users/{id}"),
+    to(CATALOG, "/v1/users/search"),
     to(USER, "/v1/users/{id}/{*rest}"),
     to(USER, "/v1/sessions"),
     to(ORDER, "/v1/users/{id}/orders"),
@@ -55,6 +57,8 @@ pub const TABLE: &[Declared] = &[
     to(NOTIFICATION, "/v1/mails/{*rest}"),
     to(ANALYTICS, "/v1/analytics/{*rest}"),
     to(GATEWAY, "/v1/customers/{id}/overview"),
+    to(SYNC, "/v1/sync/{*rest}"),
+    to(SYNC, "/v1/consistency/{*rest}"),
     to(USER, "/v1/logs/user-service"),
     to(USER, "/v1/logs/user-service/{*rest}"),
     to(CATALOG, "/v1/logs/catalog-service"),

@@ -76,7 +76,7 @@ async fn sweep(rows: u64, divergent: u64, detail: Detail) -> anyhow::Result<Valu
     let host = Host::system();
     let (_, before) = own_memory();
     let made = Made::new(rows, 0, SetKind::Owner, &host)?;
-    let every = if divergent == 0 { 0 } else { rows / divergent };
+    let every = rows.checked_div(divergent).unwrap_or(0);
     let copy = Made { spoiled_every: every, kind: SetKind::Copy, ..made.clone() };
     let pair = Pair::new("bench", Arc::new(made), Arc::new(copy))?;
     let began = tasks::instant();

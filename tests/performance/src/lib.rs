@@ -8,13 +8,14 @@
 //! * [`journal`]: appends beside the raw device and SQLite, and opening a long journal;
 //! * [`store`]: streams, snapshots, the whole log, and opening a large store;
 //! * [`projection`]: folding orders into the order view, in memory and into SQLite, while it is read;
-//! * [`cache`]: hits, loads and invalidations on one core;
+//! * [`cache`]: hits, loads and invalidations on one core; [`consistency`]: sweeps over a pair;
 //! * [`orders`]: the whole shop as a process of its own, loaded over HTTP; [`footprint`]: the same, idle;
 //!   [`process`]: how it is started, and what `/proc` says of it;
 //! * [`search`]: queries of a whole catalogue, over HTTP; [`sync`]: how long a change takes to every copy.
 
 pub mod cache;
 pub mod cold;
+pub mod consistency;
 pub mod device;
 pub mod footprint;
 pub mod journal;

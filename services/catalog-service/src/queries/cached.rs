@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use madrigal_cache::{Cache, CacheOptions, Change, Inspection, Loaded, Ttl, Which};
+use madrigal_cache::{Cache, CacheOptions, Change, Inspection, Loaded, Pattern, Ttl, Which};
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Fault, Host, Position, RecordedEvent, RowVersion, StreamVersion};
 use madrigal_projection::ViewReader;
@@ -42,15 +42,20 @@ pub struct ProductCache {
 }
 
 impl ProductCache {
-    /// An empty one of so many bytes: pages have three quarters, completions the rest.
-    pub fn new(host: &Host, bytes: u64) -> Self {
+    /// An empty one of so many bytes: pages have three quarters, completions the rest. What is read before view and index
+    /// have come to `end`, the log's end now, is not kept: so everything through there is in whatever is.
+    pub fn new(host: &Host, bytes: u64, end: Position) -> Self {
         let options = |weight| CacheOptions { weight, ..CacheOptions::default() };
         let pages = Cache::builder("products", host.clone()).options(options(bytes - bytes / 4)).weigh(weight_of_row);
         let completions = Cache::builder("completions", host.clone()).options(options(bytes / 4));
         let completions = completions.weigh(|found: &Vec<Completion>| {
             found.iter().map(|completion| size_of::<Completion>() + completion.text.len()).sum()
         });
-        Self { pages: pages.open(), completions: completions.open(), heard: Arc::default() }
+        let (pages, completions) = (pages.open(), completions.open());
+        let (all, begun) = (Pattern::new("*"), Change::To(version_at(end)));
+        pages.invalidate_now(&all, begun);
+        completions.invalidate_now(&all, begun);
+        Self { pages, completions, heard: Arc::new(AtomicU64::new(end.0)) }
     }
 
     /// A product or its stock or its ratings changed, in the log at `position` or before: told by the writer before it

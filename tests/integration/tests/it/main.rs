@@ -11,6 +11,7 @@ mod importing;
 mod personal_data;
 mod placing;
 mod projections;
+mod propagation;
 mod races;
 mod rating;
 mod restarts;

@@ -1,0 +1,89 @@
+use std::path::Path;
+
+use madrigal_core::{Host, LogEpoch, Position};
+use serde_json::json;
+
+use super::*;
+
+fn user(id: i64, version: u64, username: &str) -> CopyRow {
+    let row = json!({"id": id, "email": format!("{username}@example.org"), "username": username,
+        "profile": {"firstName": "Ana", "lastName": "Núñez"}, "version": version});
+    CopyRow { key: id.to_string(), version: RowVersion::new(1, version).unwrap(), row: Some(row) }
+}
+
+fn deleted(id: i64, version: u64) -> CopyRow {
+    CopyRow { key: id.to_string(), version: RowVersion::new(1, version).unwrap(), row: None }
+}
+
+async fn opened(dir: &Path) -> UsersIndex {
+    UsersIndex::open(dir, Host::system()).await.unwrap()
+}
+
+async fn apply(index: &UsersIndex, rows: Vec<CopyRow>) -> Vec<RowOutcome> {
+    index.apply(ApplyRows { copy: COPY.to_owned(), rows, through: None }).await.unwrap().outcomes
+}
+
+async fn found(index: &UsersIndex, words: &str) -> Vec<i64> {
+    let users = index.search(words, 0, 10).await.unwrap();
+    users.items.iter().map(|user| user["id"].as_i64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn users_are_found_by_the_beginnings_of_their_words_until_these_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = opened(dir.path()).await;
+    apply(&index, vec![user(7, 1, "anna"), user(8, 1, "hannah"), user(9, 1, "ann")]).await;
+    assert_eq!(found(&index, "ann").await, [7, 9]);
+    assert_eq!(found(&index, "NUNEZ hann").await, [8]);
+    assert_eq!(found(&index, "anna@example.org").await, [7]);
+    apply(&index, vec![user(7, 2, "berta")]).await;
+    assert_eq!((found(&index, "anna").await, found(&index, "bert").await), (vec![], vec![7]));
+    assert_eq!(apply(&index, vec![user(7, 1, "anna")]).await, [RowOutcome::Older]);
+    assert_eq!(found(&index, "anna").await, Vec::<i64>::new());
+}
+
+#[tokio::test]
+async fn a_deleted_user_stays_deleted_and_nothing_of_it_is_left_in_the_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = opened(dir.path()).await;
+    apply(&index, vec![user(7, 1, "vanishing"), user(8, 1, "staying")]).await;
+    apply(&index, vec![deleted(7, 2)]).await;
+    assert_eq!(apply(&index, vec![user(7, 1, "vanishing")]).await, [RowOutcome::Older]);
+    assert_eq!(found(&index, "vanishing").await, Vec::<i64>::new());
+    assert_eq!(index.read("7").await.unwrap(), Some(deleted(7, 2)));
+    assert_eq!(index.keys(None, 10).await.unwrap(), ["8"]);
+    for file in ["users-index.sqlite", "users-index.sqlite-wal"] {
+        let bytes = std::fs::read(dir.path().join(file)).unwrap_or_default();
+        assert!(!bytes.windows(9).any(|window| window == b"vanishing"), "{file}");
+    }
+}
+
+#[tokio::test]
+async fn rows_and_place_are_there_after_it_is_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let through = AppliedThrough {
+        log: LogName::parse("user").unwrap(),
+        epoch: LogEpoch::new(&Host::system()),
+        position: Position(42),
+    };
+    let call = ApplyRows { copy: COPY.to_owned(), rows: vec![user(7, 1, "anna")], through: Some(through.clone()) };
+    opened(dir.path()).await.apply(call).await.unwrap();
+    let index = opened(dir.path()).await;
+    assert_eq!(index.applied_through().await.unwrap(), [through]);
+    assert_eq!(found(&index, "anna").await, [7]);
+}
+
+#[tokio::test]
+async fn a_row_without_the_right_form_is_refused_and_others_of_the_call_are_applied() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = opened(dir.path()).await;
+    let mut nameless = user(7, 1, "anna");
+    nameless.row.as_mut().unwrap()["username"] = json!(5);
+    let mut secret = user(9, 1, "anna");
+    secret.row.as_mut().unwrap()["passwordHash"] = json!("x");
+    let outcomes = apply(&index, vec![nameless, secret, user(8, 1, "bert")]).await;
+    assert!(
+        matches!(outcomes[..], [RowOutcome::Refused { .. }, RowOutcome::Refused { .. }, RowOutcome::Applied]),
+        "{outcomes:?}"
+    );
+}
