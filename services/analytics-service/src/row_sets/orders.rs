@@ -2,6 +2,7 @@
 
 mod owner;
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
@@ -10,7 +11,7 @@ use madrigal_consistency::row_set::PageRead;
 use madrigal_consistency::{Content, Damage, Planted, RepairRow, Repaired, Row, RowSet, Seen, SetDescription};
 use madrigal_core::{Fault, PositionToken, RowVersion};
 use madrigal_sqlite::Database;
-use madrigal_sqlite::sql::{self, Connection, Transaction, params};
+use madrigal_sqlite::sql::{self, Connection, OptionalExtension, Transaction, params};
 
 use crate::aggregators::refresh;
 use crate::aggregators::share::{day_of_hour, hour_of};
@@ -194,15 +195,15 @@ fn row(connection: &Connection, key: &str) -> sql::Result<Option<Row>> {
 fn content(connection: &Connection, fact: &OrderFact<i64>, names: &mut HashMap<i64, String>) -> sql::Result<Content> {
     let mut products = BTreeSet::new();
     for line in &fact.lines {
-        if !names.contains_key(&line.product) {
-            let mut select = connection.prepare_cached("SELECT product_id FROM products WHERE id = ?1")?;
-            let name: String = select.query_row([line.product], |row| row.get(0)).or_else(|error| match error {
-                sql::Error::QueryReturnedNoRows => Ok(format!("unknown number {}", line.product)),
-                other => Err(other),
-            })?;
-            names.insert(line.product, name);
-        }
-        products.extend(names.get(&line.product).cloned());
+        let name = match names.entry(line.product) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let mut select = connection.prepare_cached("SELECT product_id FROM products WHERE id = ?1")?;
+                let found: Option<String> = select.query_row([line.product], |row| row.get(0)).optional()?;
+                place.insert(found.unwrap_or_else(|| format!("unknown number {}", line.product)))
+            }
+        };
+        products.insert(name.clone());
     }
     Ok(Content::new()
         .with("userId", fact.user_id)

@@ -3,6 +3,7 @@
 
 mod collecting;
 mod copies;
+mod customers;
 mod parking;
 mod property;
 mod refreshing;
