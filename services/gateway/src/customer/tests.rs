@@ -38,7 +38,7 @@ impl Answer<ReadCopyRow> for Counted {
         let row = json!({ "id": 7, "username": "anna", "email": "anna@example.org", "profile": {}, "createdAt": "x",
             "lastSyncAt": "y" });
         let version = RowVersion::new(1, 4).unwrap();
-        Ok((call.key == "7").then(|| CopyRow { key: call.key, version, row: Some(row) }))
+        Ok((call.key == "7").then_some(CopyRow { key: call.key, version, row: Some(row) }))
     }
 }
 
