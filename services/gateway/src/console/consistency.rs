@@ -22,6 +22,7 @@ use super::words::{day_and_clock, short_id};
 use names::PairName;
 use report::{Divergence, Report};
 
+mod many;
 pub(crate) mod names;
 pub(crate) mod pairs;
 mod record;
@@ -42,6 +43,7 @@ pub(super) fn router() -> Router<Console> {
     Router::new()
         .route("/consistency", get(async |visit: Visit| either(show(&visit).await)))
         .route("/consistency/check", get(verbs::ask_check).post(verbs::act_check))
+        .route("/consistency/repair", get(many::ask).post(many::act))
         .route("/consistency/rows/{id}", get(one))
         .route("/consistency/rows/{id}/repair", get(verbs::ask_repair).post(verbs::act_repair))
 }
@@ -50,7 +52,7 @@ async fn show(visit: &Visit) -> Paged {
     visit.require_operator()?;
     let asker = Asker::of(visit);
     let standing = visit.console.standing.read(&visit.console, &asker).await;
-    let said = verbs::done(visit.query.get("said"));
+    let said = verbs::done(visit.query.get("said")).or_else(|| many::done(visit));
     let main = html! {
         @match standing.as_deref().map(|standing| &standing.report) {
             Some(Heard::Said(report)) => {
@@ -109,12 +111,17 @@ fn silent(silence: &Heard<Report>, now: Timestamp) -> Markup {
 
 /// The row that is known by this id; where the monitor does not say, a page's content that says so.
 async fn find(visit: &Visit, id: &str) -> Result<Option<Divergence>, Markup> {
+    Ok(all_rows(visit).await?.into_iter().find(|row| row.id == id))
+}
+
+/// All rows that are known to differ.
+async fn all_rows(visit: &Visit) -> Result<Vec<Divergence>, Markup> {
     let asker = Asker::of(visit);
     let heard = Heard::of(asker.get("/v1/consistency/divergences").at_most(LONGEST_REPORT).send().await, |told| {
         divergences(&told.body)
     });
     match heard {
-        Heard::Said(rows) => Ok(rows.into_iter().find(|row| row.id == id)),
+        Heard::Said(rows) => Ok(rows),
         Heard::Absent => Err(silent(&Heard::Absent, asker.now)),
         Heard::Silent(refused) => Err(silent(&Heard::Silent(refused), asker.now)),
     }

@@ -79,11 +79,12 @@ fn copies(asked: &Arc<Asked>) -> Router {
         )
 }
 
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "/",
     "/consistency",
     "/consistency/rows/d-1",
     "/consistency/rows/d-1/repair",
+    "/consistency/repair?pair=orders.view",
     "/consistency/check?pair=orders.view",
     "/sync",
     "/sync/parked/retry?id=users%3A7",
@@ -182,6 +183,27 @@ async fn a_repair_shows_its_dry_run_first_and_is_done_only_with_a_reason() {
     assert_eq!(last, ("repair d-1".to_owned(), json!({"apply": true, "reason": "seen"})));
     let (_, _, page) = shop.see("/consistency?said=repaired", &cookie).await;
     assert!(page.contains("Repaired: the copy says what its owner says."), "{page}");
+}
+
+#[tokio::test]
+async fn all_rows_of_a_pair_are_repaired_with_one_reason_after_a_dry_run_of_each() {
+    let asked = Arc::<Asked>::default();
+    let shop = shop_and(copies(&asked));
+    let cookie = shop.operator();
+    let own = [HOST, ORIGIN, ("cookie", &*cookie)];
+    let (_, _, page) = shop.see("/consistency/repair?pair=orders.view", &cookie).await;
+    assert!(page.contains("Repair 1 row") && page.contains("1 field becomes what the owner says"), "{page}");
+    assert_eq!(shop.see("/consistency/repair?pair=users.index", &cookie).await.0, StatusCode::SEE_OTHER);
+    let form = |reason: &str| format!("csrf={}&pair=orders.view&reason={reason}", csrf(&page));
+    let (status, ..) = shop.form("/consistency/repair", &own, &form("")).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(asked.posts.lock().unwrap().iter().all(|(_, body)| body["apply"] == false), "nothing was changed so far");
+    let (status, headers, _) = shop.form("/consistency/repair", &own, &form("seen")).await;
+    let back = "/consistency?said=repaired-all&done=1&open=0";
+    assert_eq!((status, headers["location"].to_str().unwrap()), (StatusCode::SEE_OTHER, back));
+    let last = asked.posts.lock().unwrap().last().cloned().unwrap();
+    assert_eq!(last, ("repair d-1".to_owned(), json!({"apply": true, "reason": "seen"})));
+    assert!(shop.see(back, &cookie).await.2.contains("1 row says what the owner says."));
 }
 
 #[tokio::test]

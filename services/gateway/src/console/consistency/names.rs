@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::super::marks::note;
 
 /// A set: its name, the service that holds it, and what people call it.
-const SETS: [(&str, &str, &str); 15] = [
+const SETS: [(&str, &str, &str); 16] = [
     ("users.table", "user-service", "users"),
     ("users.key-value", "user-service", "profiles by key"),
     ("users.index", "catalog-service", "user search"),
@@ -21,6 +21,7 @@ const SETS: [(&str, &str, &str); 15] = [
     ("stock.view", "catalog-service", "stock views"),
     ("stock.search", "catalog-service", "stock in search"),
     ("stock.cache", "catalog-service", "stock in the cache"),
+    ("books.stock", "catalog-service", "the books of the stock"),
 ];
 
 /// A pair as the pages name it.

@@ -60,7 +60,8 @@ fn row(entry: &Value) -> Markup {
     }
 }
 
-fn result(outcome: &str) -> Markup {
+/// What came of a repair.
+pub(super) fn result(outcome: &str) -> Markup {
     match outcome {
         "repaired" => mark(Tone::Ok, "ok", "repaired, and equal again"),
         "healed" => mark(Tone::Ok, "ok", "was equal by itself"),

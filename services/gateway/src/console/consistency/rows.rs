@@ -9,7 +9,7 @@ use super::super::words::{number, segment, short_id, span};
 use super::names::PairName;
 use super::pairs::{at_clock, calm, counted};
 use super::report::{Check, Divergence, Report, Side, Verdict};
-use super::verbs;
+use super::{many, verbs};
 
 /// The most rows of one pair that are listed.
 const LISTED: usize = 50;
@@ -50,7 +50,10 @@ fn pair(check: &Check, at: usize) -> Markup {
                         }
                     }
                     (in_full(first, &format!("{at}")))
-                    @if check.rows.len() > 1 { (others(check, &check.rows[1..])) }
+                    @if check.rows.len() > 1 {
+                        (others(check, &check.rows[1..]))
+                        div.pad { div.row { (many::link(&check.name, check.rows.len())) span.small.dim { "All of them at once, with one reason." } } }
+                    }
                 }
             }
         }
@@ -175,7 +178,7 @@ fn version(side: &Side) -> String {
 pub(super) fn unverified(report: &Report, now: Timestamp) -> Markup {
     let pairs: Vec<&Check> = report.with(Verdict::Unverified).collect();
     html! {
-        div.stack #unverified {
+        div.stack #unverified hidden[pairs.is_empty()] {
             @for (at, check) in pairs.into_iter().enumerate() {
                 @let name = PairName::of(&check.name);
                 section.panel aria-labelledby={ "h-unv-" (at) } {

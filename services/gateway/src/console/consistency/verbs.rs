@@ -193,22 +193,35 @@ fn planned(visit: &Visit, row: &Divergence, plan: &Value, said: Option<&Markup>,
     }
 }
 
-fn effects(row: &Divergence) -> Vec<String> {
+/// What a repair does to a row, as a sentence.
+pub(super) fn what_changes(row: &Divergence) -> String {
     let name = PairName::of(&row.pair);
     let copy = name.copy.words;
     let differing = i64::try_from(diff::differing(&row.owner.fields, &row.copy.fields)).unwrap_or(0);
-    let change = match row.issue.as_str() {
+    match row.issue.as_str() {
         "missing" => format!("The owner’s row is written to {copy}, where there is none."),
         "extra" => format!("The row is taken out of {copy}: its owner has none."),
-        _ => format!("{} of the row in {copy} become what the owner says.", plural(differing, "field", "fields")),
-    };
+        _ if differing == 0 => format!("The row in {copy} gets its owner’s version."),
+        _ => {
+            format!("{} what the owner says in {copy}.", plural(differing, "field becomes", "fields become"))
+        }
+    }
+}
+
+fn effects(row: &Divergence) -> Vec<String> {
     vec![
-        change,
+        what_changes(row),
         "It is written only if the copy still is what was seen; if somebody wrote it since, nothing is done."
             .to_owned(),
         "The owner stays as it is. The row is checked right after.".to_owned(),
         "Who repaired it, when and why is kept in the record below the pairs; what the rows said is not.".to_owned(),
     ]
+}
+
+/// What is said where the reason is missing.
+pub(super) fn no_reason() -> Markup {
+    let text = " Say why: the reason is kept in the audit trail.";
+    message(Tone::Bad, "fail", &html! { p { b { "Nothing was done." } (text) } })
 }
 
 fn dry_run(row: &Divergence) -> Markup {
@@ -241,12 +254,7 @@ async fn repaired(visit: &Visit, id: &str) -> Paged {
     visit.require_operator()?;
     let reason = visit.form.get("reason");
     if reason.is_empty() {
-        let wrong = message(
-            Tone::Bad,
-            "fail",
-            &html! { p { b { "Nothing was done." } " Say why: the reason is kept in the audit trail." } },
-        );
-        return asked_repair(visit, id, Some(&wrong)).await;
+        return asked_repair(visit, id, Some(&no_reason())).await;
     }
     match visit.post(repair_path(id), &json!({ "apply": true, "reason": reason })).send().await {
         Ok(told) => {
@@ -269,11 +277,11 @@ async fn repaired(visit: &Visit, id: &str) -> Paged {
     }
 }
 
-fn repair_path(id: &str) -> String {
+pub(super) fn repair_path(id: &str) -> String {
     format!("/v1/consistency/divergences/{}/repair", segment(id))
 }
 
-fn status(said: Option<&Markup>) -> StatusCode {
+pub(super) fn status(said: Option<&Markup>) -> StatusCode {
     if said.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }
 }
 
@@ -283,7 +291,7 @@ fn entry(answer: &Value) -> &Value {
 }
 
 /// The outcome's word, and why where the copy refused.
-fn outcome(entry: &Value) -> (&str, Option<&str>) {
+pub(super) fn outcome(entry: &Value) -> (&str, Option<&str>) {
     let outcome = &entry["outcome"];
     let word = outcome.as_str().or(outcome["outcome"].as_str()).unwrap_or_default();
     (word, outcome["why"].as_str().or(entry["why"].as_str()))

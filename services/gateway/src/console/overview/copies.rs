@@ -24,7 +24,7 @@ pub(super) fn panel(standing: Option<&Standing>, now: Timestamp) -> Markup {
                     table.data.fold.compact {
                         thead { tr {
                             th scope="col" { "Owner → copy" } th scope="col" { "Verdict" }
-                            th.wide-only scope="col" { "Owner above, copy below" } th.num.wide-only scope="col" { "Verified through" }
+                            th.wide-only.mid-off scope="col" { "Owner above, copy below" } th.num.wide-only scope="col" { "Verified through" }
                         } }
                         tbody {
                             @for check in report.checks.iter().take(SHOWN) {
@@ -34,7 +34,7 @@ pub(super) fn panel(standing: Option<&Standing>, now: Timestamp) -> Markup {
                                         @if let Some(why) = short(check, now) { small { (why) } }
                                     }
                                     td data-l="Verdict" { (verdict(check)) }
-                                    td.wide-only { (pairline(check.verdict)) }
+                                    td.wide-only.mid-off { (pairline(check.verdict)) }
                                     td.num.wide-only data-l="Verified through" { (through(check)) }
                                 }
                             }
