@@ -33,6 +33,20 @@ export async function a_row_that_differs_is_repaired_without_javascript(chrome, 
   quiet(page, 'repair');
 }
 
+export async function all_rows_of_a_pair_are_repaired_by_one_press(chrome, shop) {
+  for (const key of ['one', 'two']) await damaged(shop, await ordered(shop, key));
+  const page = await open(chrome, shop);
+  await asOperator(page, shop, '/consistency');
+  await page.getByRole('link', { name: /^Repair \d+ rows \(dry run first\)/ }).click();
+  await page.getByText('What the repair would do').waitFor();
+  await accessible(page, 'the repair of several rows');
+  await page.locator('textarea[name=reason]').fill('changed by hand');
+  await page.getByRole('button', { name: /^Repair \d+ rows$/ }).click();
+  await page.getByText(/\d+ rows say what the owner says\./).waitFor();
+  assert.deepEqual((await checked(shop, 'orders.view')).inconsistencies, []);
+  quiet(page, 'several repairs');
+}
+
 export async function verdicts_are_counted_on_every_page_and_change_by_themselves(chrome, shop) {
   const row = await damaged(shop, await ordered(shop, 'counted'));
   const page = await open(chrome, shop);
