@@ -12,6 +12,7 @@ mod load;
 mod measures;
 mod openapi;
 mod process;
+mod scripts;
 mod several;
 mod storage;
 mod torture;

@@ -47,10 +47,10 @@ impl TopicSource for JournalTopic {
     }
 
     async fn poll(&self, from: PollFrom, limit: usize, wait: Duration) -> Result<Polled, PollError> {
-        let until = tasks::instant() + wait.min(MAX_WAIT);
+        let mut until = tasks::instant() + wait.min(MAX_WAIT);
         let limit = limit.clamp(1, MAX_POLL);
-        let mut after = self.after(from)?;
-        let mut looked_at = 0;
+        let start = self.after(from)?;
+        let (mut after, mut looked_at) = (start, 0);
         loop {
             let read = self.log.read_log(after, limit).await.map_err(read_error)?;
             let scanned_through = read.scanned_through.max(after);
@@ -63,6 +63,11 @@ impl TopicSource for JournalTopic {
             if !polled.items.is_empty() || left.is_zero() || looked_at >= MAX_SCAN {
                 return Ok(polled);
             }
+            if after == start && scanned_through > start {
+                // From the first event that the topic leaves out: the reader is to know soon that it has nothing to wait for.
+                until = until.min(tasks::instant() + WATERMARK);
+            }
+            let left = until.saturating_duration_since(tasks::instant());
             after = scanned_through;
             if caught_up {
                 match self.log.wait_beyond(after, left).await {
@@ -74,6 +79,10 @@ impl TopicSource for JournalTopic {
         }
     }
 }
+
+/// How long after an event that the topic leaves out a poll answers, also without messages: so much later does a quiet
+/// topic's reader know how far it is. A log in which nothing happens costs nothing.
+const WATERMARK: Duration = Duration::from_millis(250);
 
 /// The most messages of one poll: the event store's own bound.
 const MAX_POLL: usize = 10_000;

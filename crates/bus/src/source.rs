@@ -26,7 +26,8 @@ pub trait TopicSource: Send + Sync + 'static {
     fn topic(&self) -> &str;
 
     /// The next messages, at most `limit` (1 to 10,000). Where there are none, waits up to `wait` (at most
-    /// [`MAX_WAIT`]) for one; an answer without messages still says how far it looked.
+    /// [`MAX_WAIT`]) for one; an answer without messages still says how far it looked. Where events came that the topic
+    /// leaves out, it MUST be told within a second, and not at the end of the wait.
     ///
     /// # Errors
     /// [`PollError`].

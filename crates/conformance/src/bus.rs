@@ -30,6 +30,7 @@ macro_rules! topic_source_suite {
             messages_come_in_order_and_once
             what_the_contract_leaves_out_never_leaves
             a_quiet_topic_still_advances
+            a_waiting_reader_hears_soon_of_what_is_left_out
             a_message_carries_its_envelope
             a_group_starts_where_it_is_told
             another_epoch_is_refused
@@ -126,6 +127,16 @@ pub async fn what_the_contract_leaves_out_never_leaves(log: DynEventStore, sourc
     let all = poll_all(&source, 100).await;
     assert_eq!(all.iter().map(number).collect::<Vec<_>>(), [3]);
     assert!(!all[0].to_json().unwrap().get().contains("password"));
+}
+
+/// How far it looked is told within a second or so, although the poll would wait for a message much longer: whoever compares
+/// positions must not think that the reader is behind.
+pub async fn a_waiting_reader_hears_soon_of_what_is_left_out(log: DynEventStore, source: DynTopicSource) {
+    let end = happen(&log, "1", "OtherHappened", json!({})).await;
+    let polling = source.poll(EARLIEST, 100, Duration::from_secs(30));
+    let polled = madrigal_core::tasks::within(Duration::from_secs(20), polling).await;
+    let polled = polled.expect("it waits for a message").unwrap();
+    assert_eq!((polled.items.len(), polled.scanned_through), (0, end));
 }
 
 /// Rule 2.

@@ -26,6 +26,7 @@ pub struct OneProcess {
     background: Running,
     signer: TokenSigner,
     wiring: Wiring,
+    configure: fn(&mut Config),
     /// The shop, asked as an operator.
     pub shop: Shop,
 }
@@ -39,12 +40,20 @@ impl OneProcess {
         Self::start_with(Wiring::direct()).await
     }
 
+    /// Starts an empty shop with a configuration of its own.
+    ///
+    /// # Errors
+    /// Where something cannot be opened.
+    pub async fn start_configured(configure: fn(&mut Config)) -> anyhow::Result<Self> {
+        Self::start_on(tempfile::tempdir()?, Wiring::direct(), configure).await
+    }
+
     /// Starts an empty shop whose services call each other as `wiring` says.
     ///
     /// # Errors
     /// Where something cannot be opened.
     pub async fn start_with(wiring: Wiring) -> anyhow::Result<Self> {
-        Self::start_on(tempfile::tempdir()?, wiring).await
+        Self::start_on(tempfile::tempdir()?, wiring, |_| {}).await
     }
 
     /// The switches of a shop that was started with them.
@@ -61,13 +70,14 @@ impl OneProcess {
         self.server.await?;
         self.background.ended().await;
         freed(self.data.path()).await?;
-        Self::start_on(self.data, self.wiring).await
+        Self::start_on(self.data, self.wiring, self.configure).await
     }
 
-    async fn start_on(data: TempDir, wiring: Wiring) -> anyhow::Result<Self> {
+    async fn start_on(data: TempDir, wiring: Wiring, configure: fn(&mut Config)) -> anyhow::Result<Self> {
         let mut config = Config { data: data.path().to_owned(), ..Config::default() };
         // The least that argon2 takes: tests are not about the cost of a hash.
         config.user.hash_memory_kib = 8;
+        configure(&mut config);
         let host = Host::system();
         let dir = DataDir::open(data.path())?;
         let composed = compose_all(&config, &dir, &host, None, &wiring).await?;
@@ -79,7 +89,7 @@ impl OneProcess {
         let server = tasks::spawn("http server", madrigal_http::serve(listener, router, stop.clone()));
         let (token, _) = signer.issue(&host, "tests", Role::Operator, Duration::from_secs(3_600));
         let shop = Shop::at(&format!("http://{address}"), Some(token))?;
-        Ok(Self { data, address, stop, server, background, signer, wiring, shop })
+        Ok(Self { data, address, stop, server, background, signer, wiring, configure, shop })
     }
 
     /// A token, signed with the shop's key.

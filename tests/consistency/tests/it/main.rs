@@ -1,0 +1,8 @@
+//! Copies and their owners in a whole shop: they converge, damage is found and repaired, and nothing is alarmed about that
+//! only takes its time.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod checks;
+mod converging;
+mod damage;
+mod orders;
