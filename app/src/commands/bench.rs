@@ -1,6 +1,8 @@
 //! `madrigal bench`: measures this machine with this binary.
 
-use madrigal_performance::{Tell, cache, consistency, footprint, interruptible, journal, on_one_thread, orders, projection, search, store, sync};
+use madrigal_performance::{
+    Tell, cache, consistency, footprint, interruptible, journal, on_one_thread, orders, projection, search, store, sync,
+};
 
 use super::signals::{Again, stop_on_signals};
 use crate::cli::{BenchCommand, Settings};

@@ -135,7 +135,8 @@ pub async fn a_waiting_reader_hears_soon_of_what_is_left_out(log: DynEventStore,
     let end = happen(&log, "1", "OtherHappened", json!({})).await;
     let polling = source.poll(EARLIEST, 100, Duration::from_secs(30));
     let polled = madrigal_core::tasks::within(Duration::from_secs(20), polling).await;
-    let polled = polled.expect("it waits for a message").unwrap();
+    let Some(polled) = polled else { panic!("it waits for a message") };
+    let polled = polled.unwrap();
     assert_eq!((polled.items.len(), polled.scanned_through), (0, end));
 }
 

@@ -38,12 +38,12 @@ async fn filled(shop: &OneProcess) -> Rows {
     }
     let (mut users, mut orders) = (Vec::new(), Vec::new());
     let anonymous = shop.anonymous().unwrap();
-    for number in 0..6 {
+    for (number, product) in products.iter().enumerate() {
         let customer = Customer::register(&anonymous, &format!("customer-{number}")).await.unwrap();
-        let order = customer.must_place(&[(&products[number], 1)]).await.unwrap();
+        let order = customer.must_place(&[(product, 1)]).await.unwrap();
         users.push(format!("{:020}", customer.id));
         orders.push(order["orderId"].as_str().unwrap().to_owned());
-        shop.shop.get(&format!("/v1/products/{}", products[number])).await.unwrap();
+        shop.shop.get(&format!("/v1/products/{product}")).await.unwrap();
     }
     Rows { users, orders, products }
 }
@@ -78,6 +78,10 @@ async fn planted_damage_is_named_exactly_and_repaired_in_every_copy() {
         let (mut damaged, mut by_version) = (BTreeSet::new(), BTreeSet::new());
         for ((kind, versions_tell), key) in KINDS.into_iter().zip(known) {
             let never = format!("{}{}", &key[..key.len() - 1], if key.ends_with('9') { '8' } else { '9' });
+            // Ratings have streams by customer: a row of the view that is not there cannot be made by itself, and says so.
+            if kind == "delete" && ["products.view", "stock.view"].contains(&copy.as_str()) {
+                continue;
+            }
             let key = if kind == "add" { &never } else { key };
             if damage(&shop.shop, copy, key, kind).await {
                 damaged.insert(key.clone());

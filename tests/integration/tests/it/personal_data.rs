@@ -37,7 +37,8 @@ async fn nothing_personal_stands_readable_outside_the_users_own_table() {
     let mut searched = 0;
     for service in ["order-service", "catalog-service", "payment-service", "notification-service"] {
         // The index that operators search users in is a copy of them, and holds what they are found by.
-        let index = |file: &PathBuf| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("users-index"));
+        let index =
+            |file: &PathBuf| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("users-index"));
         for file in files_below(&shop.data().join(service)).into_iter().filter(|file| !index(file)) {
             searched += 1;
             for text in ["anna@customers.example", "Quintavalle", "Via dei Liutai", "Cremona"] {

@@ -25,7 +25,7 @@ pub(crate) async fn in_every_copy(operator: &Shop, user: i64, is_so: impl Fn(&Va
             }
             looks += 1;
             assert!(looks < LOOKS, "{copy} never had it so: {}", answer.body);
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            madrigal_core::tasks::sleep(Duration::from_millis(20)).await;
         };
         rows.push(row);
     }
@@ -57,7 +57,7 @@ async fn a_user_comes_into_every_copy_with_what_she_did_and_leaves_every_one() {
     while !activity(&shop.shop.get(&format!("/v1/sync/copies/users.key-value/{}", anna.id)).await.unwrap()) {
         looks += 1;
         assert!(looks < LOOKS, "what she did was never counted");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        madrigal_core::tasks::sleep(Duration::from_millis(20)).await;
     }
 
     let erase = anna.shop.request(Method::DELETE, &path).header("If-Match", "\"2\"");
