@@ -51,7 +51,7 @@ async fn the_scripts_make_a_shop_s_stores_bring_them_to_their_form_and_show_what
         assert!(done.status.success(), "{name}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).unwrap()
     };
-    assert!(asked("setup-projections.sh", &["orders"]).contains("orders"));
+    assert!(asked("setup-projections.sh", &["order-view"]).contains("order-view"));
     let synced = asked("start-sync.sh", &[]);
     assert!(synced.contains("users"), "{synced}");
     assert_eq!(shop.terminate(), Some(0));

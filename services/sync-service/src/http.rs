@@ -46,7 +46,7 @@ pub(crate) fn router(queries: Queries) -> Router {
 pub(crate) struct SyncApi;
 
 /// Lists connectors, by name. Never a password.
-#[utoipa::path(get, path = "/v1/sync/connectors", tag = "sync",
+#[utoipa::path(get, path = "/v1/sync/connectors", tag = "sync", operation_id = "listConnectors",
     responses((status = 200, body = Page<ConnectorDocument>), Refusals), security(("bearer" = [])))]
 async fn list_connectors(State(queries): State<Queries>, caller: Caller) -> Answered<Json<Page<ConnectorDocument>>> {
     caller.require_operator()?;
@@ -57,7 +57,7 @@ async fn list_connectors(State(queries): State<Queries>, caller: Caller) -> Answ
 
 /// Declares a connector, in the JSON that Debezium takes. One that this program cannot run is kept and says so in `detail`.
 /// The same declaration again changes nothing.
-#[utoipa::path(post, path = "/v1/sync/connectors", tag = "sync", request_body = ConnectorBody,
+#[utoipa::path(post, path = "/v1/sync/connectors", tag = "sync", operation_id = "declareConnector", request_body = ConnectorBody,
     responses((status = 201, description = "It is kept.", body = ConnectorDocument),
         (status = 200, description = "It was there.", body = ConnectorDocument),
         (status = 409, description = "Another one has its name, or captures its tables.", content_type = "application/problem+json"),
@@ -86,7 +86,7 @@ async fn register_connector(
 }
 
 /// Tells how far every copy is behind its owner, and every topic that is followed.
-#[utoipa::path(get, path = "/v1/sync/lag", tag = "sync",
+#[utoipa::path(get, path = "/v1/sync/lag", tag = "sync", operation_id = "getSyncLag",
     responses((status = 200, body = Page<LagDocument>), Refusals), security(("bearer" = [])))]
 async fn lag(State(queries): State<Queries>, caller: Caller) -> Answered<Json<Page<LagDocument>>> {
     caller.require_operator_or_service()?;
@@ -95,7 +95,7 @@ async fn lag(State(queries): State<Queries>, caller: Caller) -> Answered<Json<Pa
 }
 
 /// Lists parked changes, the oldest first; without the rows' values.
-#[utoipa::path(get, path = "/v1/sync/parked", tag = "sync", params(ParkedQuery),
+#[utoipa::path(get, path = "/v1/sync/parked", tag = "sync", operation_id = "listParkedChanges", params(ParkedQuery),
     responses((status = 200, body = Page<ParkedDocument>), Refusals), security(("bearer" = [])))]
 async fn list_parked(
     State(queries): State<Queries>,
@@ -109,7 +109,7 @@ async fn list_parked(
 }
 
 /// Tells the copies a parked key's rows as their owner has them now.
-#[utoipa::path(post, path = "/v1/sync/parked/{id}/retry", tag = "sync",
+#[utoipa::path(post, path = "/v1/sync/parked/{id}/retry", tag = "sync", operation_id = "retryParkedChange",
     params(("id" = String, Path, description = "Topic and key, as in `users:7`.")),
     responses((status = 200, body = SettledDocument),
         (status = 409, description = "Nothing is parked under it.", content_type = "application/problem+json"),
@@ -125,7 +125,7 @@ async fn retry_parked(
 }
 
 /// Leaves out a parked key's first change, for a reason that stays listed, and retries the others.
-#[utoipa::path(post, path = "/v1/sync/parked/{id}/skip", tag = "sync", request_body = SkipBody,
+#[utoipa::path(post, path = "/v1/sync/parked/{id}/skip", tag = "sync", operation_id = "skipParkedChange", request_body = SkipBody,
     params(("id" = String, Path, description = "Topic and key, as in `users:7`.")),
     responses((status = 200, body = SettledDocument),
         (status = 409, description = "Nothing is parked under it.", content_type = "application/problem+json"),
@@ -142,7 +142,7 @@ async fn skip_parked(
 }
 
 /// Shows a row of a copy as it is stored there, a tombstone too.
-#[utoipa::path(get, path = "/v1/sync/copies/{copy}/{key}", tag = "sync",
+#[utoipa::path(get, path = "/v1/sync/copies/{copy}/{key}", tag = "sync", operation_id = "getCopiedRow",
     params(("copy" = String, Path, description = "The copy, as in `users.key-value`."),
         ("key" = String, Path, description = "The row's key at its owner.")),
     responses((status = 200, body = CopyRowDocument), Refusals), security(("bearer" = [])))]

@@ -64,7 +64,7 @@ pub(super) struct CheckBody {
 }
 
 /// Checks all pairs, or one. Where that takes longer than ten seconds, the answer is 202 and the check is asked for again.
-#[utoipa::path(post, path = "/v1/consistency/checks", tag = "consistency", request_body = CheckBody,
+#[utoipa::path(post, path = "/v1/consistency/checks", tag = "consistency", operation_id = "checkConsistency", request_body = CheckBody,
     responses(
         (status = 200, description = "The report", body = Report),
         (status = 202, description = "Under way; `Location` is where its report will be"),
@@ -95,8 +95,8 @@ async fn check(State(monitor): State<Monitor>, caller: Caller, Body(body, _): Bo
 }
 
 /// A check that was asked for: its report, or that it is under way.
-#[utoipa::path(get, path = "/v1/consistency/checks/{checkId}", tag = "consistency",
-    params(("checkId" = String, Path)),
+#[utoipa::path(get, path = "/v1/consistency/checks/{checkId}", tag = "consistency", operation_id = "getConsistencyCheck",
+    params(("checkId" = String, Path, description = "The check, as in `Location`")),
     responses(
         (status = 200, description = "The report", body = Report), (status = 202, description = "Under way"),
         (status = 401, description = "No valid token"), (status = 403, description = "Not an operator"),
@@ -118,7 +118,7 @@ fn under_way(id: &str) -> Response {
 }
 
 /// What was last found, over all pairs.
-#[utoipa::path(get, path = "/v1/consistency/report", tag = "consistency",
+#[utoipa::path(get, path = "/v1/consistency/report", tag = "consistency", operation_id = "getConsistencyReport",
     responses(
         (status = 200, description = "The report", body = Report), (status = 401, description = "No valid token"),
         (status = 403, description = "Not an operator")),
@@ -136,7 +136,7 @@ pub(super) struct Divergences {
 }
 
 /// Rows that diverge, with both rows side by side.
-#[utoipa::path(get, path = "/v1/consistency/divergences", tag = "consistency",
+#[utoipa::path(get, path = "/v1/consistency/divergences", tag = "consistency", operation_id = "listDivergences",
     responses(
         (status = 200, description = "All that are known", body = Divergences),
         (status = 401, description = "No valid token"), (status = 403, description = "Not an operator")),
@@ -160,8 +160,8 @@ pub(super) struct RepairBody {
 }
 
 /// Looks at a row that diverges once more, and writes its owner's row into the copy if `apply` is true.
-#[utoipa::path(post, path = "/v1/consistency/divergences/{id}/repair", tag = "consistency", request_body = RepairBody,
-    params(("id" = String, Path)),
+#[utoipa::path(post, path = "/v1/consistency/divergences/{id}/repair", tag = "consistency", operation_id = "repairDivergence", request_body = RepairBody,
+    params(("id" = String, Path, description = "The row, as listed")),
     responses(
         (status = 200, description = "What was, or would be, done: `outcome`, with both rows"),
         (status = 400, description = "Malformed"), (status = 401, description = "No valid token"),
@@ -187,7 +187,7 @@ async fn repair(
 }
 
 /// The record of repairs, newest first.
-#[utoipa::path(get, path = "/v1/consistency/repairs", tag = "consistency",
+#[utoipa::path(get, path = "/v1/consistency/repairs", tag = "consistency", operation_id = "listRepairs",
     responses(
         (status = 200, description = "`items`, at most 200"), (status = 401, description = "No valid token"),
         (status = 403, description = "Not an operator"), (status = 503, description = "Try again")),
@@ -230,7 +230,7 @@ pub(super) enum DamageKind {
 
 /// Damages a row of a copy behind everybody's back, to see whether that is found. Refused unless the shop was started so
 /// that it may be damaged.
-#[utoipa::path(post, path = "/v1/consistency/damage", tag = "consistency", request_body = DamageBody,
+#[utoipa::path(post, path = "/v1/consistency/damage", tag = "consistency", operation_id = "damageCopy", request_body = DamageBody,
     responses(
         (status = 200, description = "It is done"),
         (status = 400, description = "Malformed"), (status = 401, description = "No valid token"),

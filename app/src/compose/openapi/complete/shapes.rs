@@ -14,6 +14,11 @@ const ANSWERS: &[(&str, &str, &str)] = &[
     ("listSagas", "200", "PageOfSagas"),
     ("getSaga", "200", "Saga"),
     ("operateSaga", "200", "Saga"),
+    ("checkConsistency", "202", "CheckUnderWay"),
+    ("getConsistencyCheck", "202", "CheckUnderWay"),
+    ("repairDivergence", "200", "RepairEntry"),
+    ("listRepairs", "200", "PageOfRepairs"),
+    ("damageCopy", "200", "DamagedRow"),
 ];
 
 /// Adds the schemas of [`ANSWERS`] and what the types cannot say about bodies.
@@ -57,7 +62,7 @@ fn object(description: &str, required: &[&str], properties: &Value) -> Value {
     json!({ "type": "object", "description": description, "required": required, "properties": properties })
 }
 
-fn answers() -> [(&'static str, Value); 9] {
+fn answers() -> [(&'static str, Value); 13] {
     let text = json!({ "type": "string" });
     let text_or_none = json!({ "type": ["string", "null"] });
     let time = json!({ "type": "string", "format": "date-time" });
@@ -109,7 +114,26 @@ fn answers() -> [(&'static str, Value); 9] {
         &["sagaId", "status", "saga"],
         &json!({ "sagaId": text, "status": { "type": "string", "enum": ["pending"] }, "saga": text }),
     );
+    let check = object("A check under way.", &["checkId", "state"], &json!({ "checkId": text, "state": text }));
+    let outcome = json!({ "type": "object", "required": ["outcome"], "properties": {
+        "outcome": { "type": "string", "enum": REPAIR_OUTCOMES }, "why": text,
+    } });
+    let repair = object(
+        "A repair, or what one would do.",
+        &["pair", "at", "by", "divergence", "outcome"],
+        &json!({ "pair": text, "at": time, "by": text, "divergence": { "type": "object" }, "outcome": outcome,
+                 "reason": text_or_none }),
+    );
+    let damaged = object(
+        "A row that was damaged.",
+        &["copy", "key", "done"],
+        &json!({ "copy": text, "key": text, "done": { "type": "boolean" } }),
+    );
     [
+        ("CheckUnderWay", check),
+        ("RepairEntry", repair),
+        ("PageOfRepairs", page("RepairEntry", "Repairs, newest first.")),
+        ("DamagedRow", damaged),
         ("Event", event),
         ("SagaAttempt", attempt),
         ("SagaStep", step),
@@ -123,6 +147,10 @@ fn answers() -> [(&'static str, Value); 9] {
 }
 
 /// The states of sagas, as in JSON.
+/// What becomes of a row's repair.
+const REPAIR_OUTCOMES: &[&str] =
+    &["wouldRepair", "repaired", "healed", "unverified", "contended", "stillDivergent", "refused"];
+
 const SAGA_STATES: [&str; 9] = [
     "running",
     "compensating",
@@ -191,6 +219,24 @@ fn examples() -> Vec<(&'static str, Value)> {
         ("PlaceDraftBody", json!({ "paymentMethod": visa })),
         ("ShipBody", json!({ "carrier": "Staffetta", "trackingNumber": "IT-4711" })),
         ("CancelBody", json!({ "reason": "ordered twice" })),
+        ("CheckBody", json!({ "deep": true, "pair": "orders.view" })),
+        ("RepairBody", json!({ "apply": false })),
+        (
+            "DamageBody",
+            json!({ "copy": "orders.view", "key": "01a20534-22c5-7001-bb8f-b4b0e4af2b38", "damage": "change" }),
+        ),
+        (
+            "ConnectorBody",
+            json!({
+                "name": "users-of-the-branch",
+                "config": {
+                    "connector.class": "madrigal.connector.sqlite.SqliteConnector", "topic.prefix": "branch",
+                    "database.service": "user-service", "table.include.list": "public.users",
+                },
+            }),
+        ),
+        ("SkipBody", json!({ "reason": "the row was removed by hand" })),
+        ("ChooseBody", json!({ "choice": "loser" })),
         ("SwitchBody", json!({ "reason": "the rows were looked at" })),
         ("KeyBody", json!({ "key": "order-01a20534-22c5-7001-bb8f-b4b0e4af2b38", "reason": "the cause is mended" })),
         (
