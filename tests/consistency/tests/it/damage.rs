@@ -78,8 +78,9 @@ async fn planted_damage_is_named_exactly_and_repaired_in_every_copy() {
         let (mut damaged, mut by_version) = (BTreeSet::new(), BTreeSet::new());
         for ((kind, versions_tell), key) in KINDS.into_iter().zip(known) {
             let never = format!("{}{}", &key[..key.len() - 1], if key.ends_with('9') { '8' } else { '9' });
-            // Ratings have streams by customer: a row of the view that is not there cannot be made by itself, and says so.
-            if kind == "delete" && ["products.view", "stock.view"].contains(&copy.as_str()) {
+            // Ratings have streams by customer: a row of the view that is not there cannot be made by itself, and says so. A
+            // product that the index does not have is missed as a product (`products.search`), not once more as a stock.
+            if kind == "delete" && ["products.view", "stock.view", "stock.search"].contains(&copy.as_str()) {
                 continue;
             }
             let key = if kind == "add" { &never } else { key };
@@ -95,7 +96,9 @@ async fn planted_damage_is_named_exactly_and_repaired_in_every_copy() {
         assert_eq!(keys(&light, copy), by_version, "{copy} by versions: {light:#}");
         let deep = check(&shop.shop, true, Some(copy)).await;
         assert_eq!(keys(&deep, copy), damaged, "{copy} by contents: {deep:#}");
-        let others = not_consistent(&deep).into_iter().filter(|name| name != copy).collect::<Vec<_>>();
+        // The books of stock are kept over the view: they differ where it does.
+        let also = |name: &str| copy == "stock.view" && name == "books.stock";
+        let others = not_consistent(&deep).into_iter().filter(|name| name != copy && !also(name)).collect::<Vec<_>>();
         assert_eq!(others, Vec::<&str>::new(), "damage of {copy} is found there alone");
         let body = json!({ "deep": true, "pair": copy, "repair": true });
         let repaired = shop.shop.post("/v1/consistency/checks", &body).await.unwrap();
