@@ -113,7 +113,19 @@ def a_shop_may_refuse_an_order(problem, case):
     return problem["code"] in ("order-refused", "unorderable-lines", "unknown-user")
 
 
+def a_period_has_a_beginning_before_its_end(problem, case):
+    """Dates fit their format one by one; that the first is not after the last, and how many days there may be, is between them."""
+    return case.operation.path.startswith("/v1/analytics/") and pointers(problem) <= {"/from", "/to"}
+
+
+def a_connector_has_the_keys_of_its_class(problem, case):
+    """A connector is declared in Debezium's own keys: which are known, and needed, its class says."""
+    return case.operation.path == "/v1/sync/connectors" and problem["code"] == "invalid-body"
+
+
 EXCUSES = [
+    a_period_has_a_beginning_before_its_end,
+    a_connector_has_the_keys_of_its_class,
     a_verb_needs_what_it_does,
     an_operator_says_whose_order_it_is,
     two_ways_of_asking_exclude_each_other,

@@ -36,7 +36,11 @@ pub use shapes::CustomerOverview;
 #[serde(deny_unknown_fields)]
 struct OverviewQuery {
     /// Some of `orders`, `spending`, `recent` and `recommendations`, with commas between them; all unless stated.
-    #[param(example = "orders,spending")]
+    #[param(
+        pattern = "^(orders|spending|recent|recommendations)(,(orders|spending|recent|recommendations))*$",
+        max_length = 200,
+        example = "orders,spending"
+    )]
     include: Option<String>,
 }
 

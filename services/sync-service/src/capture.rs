@@ -7,7 +7,7 @@
 //! Where a capture stands is what the copies say (`applied through`, kept with their rows), never only what this service
 //! remembers: after a crash, or where a copy lost its latest rows, it goes on at the earliest place. Coming twice is no
 //! harm: copies refuse what is older. A copy that is new, or that stands in another history of the log, is first told
-//! every row that the owner has ([`snapshot`]).
+//! every row that the owner has (`snapshot`).
 
 mod batch;
 mod settle;

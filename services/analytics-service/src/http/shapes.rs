@@ -11,13 +11,13 @@ use crate::dashboards::ProductRank;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct SeriesQuery {
     /// The first day; 30 days (by hour: 2) unless stated.
-    #[param(example = "2026-11-01")]
+    #[param(format = Date, example = "2026-11-01")]
     pub(super) from: Option<String>,
     /// The last day, included; today unless stated.
-    #[param(example = "2026-11-23")]
+    #[param(format = Date, example = "2026-11-23")]
     pub(super) to: Option<String>,
     /// Whose days: `UTC` unless stated, or an offset in whole hours, `-12:00` to `+14:00` (`+` is `%2B` in a URL).
-    #[param(example = "+02:00")]
+    #[param(pattern = "^(UTC|Z|[+]0[0-9]:00|[+]1[0-4]:00|-0[1-9]:00|-1[0-2]:00)$", example = "+02:00")]
     pub(super) tz: Option<String>,
 }
 
@@ -27,10 +27,10 @@ pub(super) struct SeriesQuery {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct DaysQuery {
     /// The first day; 30 days unless stated.
-    #[param(example = "2026-11-01")]
+    #[param(format = Date, example = "2026-11-01")]
     pub(super) from: Option<String>,
     /// The last day, included; today unless stated.
-    #[param(example = "2026-11-23")]
+    #[param(format = Date, example = "2026-11-23")]
     pub(super) to: Option<String>,
 }
 
@@ -40,10 +40,10 @@ pub(super) struct DaysQuery {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ProductsQuery {
     /// The first day; 30 days unless stated.
-    #[param(example = "2026-11-01")]
+    #[param(format = Date, example = "2026-11-01")]
     pub(super) from: Option<String>,
     /// The last day, included; today unless stated.
-    #[param(example = "2026-11-23")]
+    #[param(format = Date, example = "2026-11-23")]
     pub(super) to: Option<String>,
     /// `revenue` unless stated, `units` or `orders`.
     #[param(inline)]
@@ -62,10 +62,10 @@ pub(super) struct ProductsQuery {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct CustomersQuery {
     /// The first day; 30 days unless stated.
-    #[param(example = "2026-11-01")]
+    #[param(format = Date, example = "2026-11-01")]
     pub(super) from: Option<String>,
     /// The last day, included; today unless stated.
-    #[param(example = "2026-11-23")]
+    #[param(format = Date, example = "2026-11-23")]
     pub(super) to: Option<String>,
     /// Only this currency.
     #[param(pattern = "^[A-Z]{3}$")]
