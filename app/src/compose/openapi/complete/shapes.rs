@@ -225,6 +225,16 @@ fn examples() -> Vec<(&'static str, Value)> {
             "DamageBody",
             json!({ "copy": "orders.view", "key": "01a20534-22c5-7001-bb8f-b4b0e4af2b38", "damage": "change" }),
         ),
+        (
+            "ConnectorBody",
+            json!({
+                "name": "users-of-the-branch",
+                "config": {
+                    "connector.class": "madrigal.connector.sqlite.SqliteConnector", "topic.prefix": "branch",
+                    "database.service": "user-service", "table.include.list": "public.users",
+                },
+            }),
+        ),
         ("SkipBody", json!({ "reason": "the row was removed by hand" })),
         ("ChooseBody", json!({ "choice": "loser" })),
         ("SwitchBody", json!({ "reason": "the rows were looked at" })),
