@@ -58,16 +58,15 @@ impl TopicSource for JournalTopic {
             looked_at += read.events.len();
             let caught_up = scanned_through >= read.end;
             let polled = Polled { items, scanned_through, epoch: self.log.epoch(), end: read.end };
-            let left = until.saturating_duration_since(tasks::instant());
-            // A long stretch of events that the topic leaves out is told in parts, so that checkpoints advance.
-            if !polled.items.is_empty() || left.is_zero() || looked_at >= MAX_SCAN {
-                return Ok(polled);
-            }
             if after == start && scanned_through > start {
                 // From the first event that the topic leaves out: the reader is to know soon that it has nothing to wait for.
                 until = until.min(tasks::instant() + WATERMARK);
             }
             let left = until.saturating_duration_since(tasks::instant());
+            // A long stretch of events that the topic leaves out is told in parts, so that checkpoints advance.
+            if !polled.items.is_empty() || left.is_zero() || looked_at >= MAX_SCAN {
+                return Ok(polled);
+            }
             after = scanned_through;
             if caught_up {
                 match self.log.wait_beyond(after, left).await {

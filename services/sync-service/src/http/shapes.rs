@@ -14,7 +14,7 @@ use crate::queries::{CopyLag, ParkedChange};
 /// A connector as it is declared: `{"name", "config": {…}}`, in the keys that Debezium has for it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(transparent)]
-#[schema(value_type = Object, example = json!({"name": "postgres-connector", "config": {"connector.class": "io.debezium.connector.postgresql.PostgresConnector"}}))]
+#[schema(value_type = Object)]
 pub(crate) struct ConnectorBody(pub(crate) Map<String, Value>);
 
 /// A connector.
