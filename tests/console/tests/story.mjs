@@ -62,6 +62,9 @@ export async function the_event_streams_lead_from_log_to_stream_to_event_to_corr
   await page.locator('main tbody tr').last().locator('td a').first().click();
   assert.match(await page.locator('#event-data').textContent(), /"finalAmount"/);
   await page.locator('dl.kv a', { hasText: correlation }).click();
+  // Texts are read at once, whatever page is there: the one that the click asked for must have come.
+  await page.waitForURL(`${shop.url}/streams?correlation=${correlation}`);
+  await page.locator('main tbody .voice').first().waitFor();
   const voices = await page.locator('main tbody .voice').allTextContents();
   assert.deepEqual([...new Set(voices.map((voice) => voice.trim()))].sort(), ['catalog', 'notification', 'order', 'payment']);
   await noOverflow(page, 'correlation');
