@@ -120,5 +120,6 @@ export async function stories_and_streams_need_no_script(chrome, shop) {
   await page.goto(`${shop.url}/streams`);
   await page.getByLabel('Stream').fill(`order-${id}`);
   await page.getByRole('button', { name: 'Show', exact: true }).click();
+  await page.waitForURL((url) => url.searchParams.get('stream') === `order-${id}`);
   assert.equal(await page.locator('main tbody tr').count(), 3);
 }
