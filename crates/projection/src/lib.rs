@@ -7,7 +7,8 @@
 //! * [`projection`]: the pure fold; [`runner`]: what keeps a view in step; [`reader`]: reads as fresh as a token asks;
 //! * [`parking`] and [`control`]: what could not be handled, and the operator's verbs; [`managed`]: generations and what an
 //!   operator does with them;
-//! * [`offsets`], [`consumer`], [`reactor`]: consumers with effects, which are never rebuilt;
+//! * [`offsets`], [`consumer`], [`reactor`]: consumers with effects, which are never rebuilt; [`settling`]: what they parked,
+//!   told again;
 //! * [`progress`]: status, lag, and why something does not go on; [`upcast`]: old events in their current form.
 
 pub mod consumer;
@@ -22,6 +23,7 @@ pub mod projection;
 pub mod reactor;
 pub mod reader;
 pub mod runner;
+pub mod settling;
 pub mod store;
 pub mod upcast;
 pub mod view;
@@ -42,6 +44,7 @@ pub use projection::{ApplyError, Interest, Projection};
 pub use reactor::{Reactor, ReactorRunner};
 pub use reader::{NotYet, ViewReader, Viewed};
 pub use runner::{Mended, ProjectionRunner, RunnerOptions};
+pub use settling::{Settling, TellAgain};
 pub use store::{DynViewSnapshot, DynViewStore, ViewSnapshot, ViewStore};
 pub use upcast::Upcaster;
 pub use view::{Checkpoint, ColumnValue, Columns, Query, StoredRow, ViewBatch, ViewId};

@@ -126,7 +126,7 @@ pub enum ParkingError {
 ///
 /// # Errors
 /// [`ParkingError::NoReason`] where it is empty or longer than 500 characters.
-pub(crate) fn checked_reason(reason: &str) -> Result<String, ParkingError> {
+pub fn checked_reason(reason: &str) -> Result<String, ParkingError> {
     let reason = reason.trim();
     let fits = !reason.is_empty() && reason.chars().count() <= 500;
     if fits { Ok(reason.to_owned()) } else { Err(ParkingError::NoReason) }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use madrigal_core::{Fault, Position};
 
 use super::delivery::poll_error;
 use super::{Item, PollFrom, Shared};
-use crate::offsets::GroupBatch;
-use crate::parking::{LaneReport, ParkedEvent, ParkedFilter, ParkingError, Skipped, bounded_cause};
+use crate::parking::{LaneReport, ParkedEvent, ParkingError};
 use crate::progress::RunError;
+use crate::settling::{Settling, TellAgain};
 use crate::view::Checkpoint;
 
 impl<I: Item> Shared<I> {
@@ -19,69 +20,18 @@ impl<I: Item> Shared<I> {
             Some(loaded) => loaded,
             None => self.load().await.map_err(stalled)?,
         };
-        let unknown = || ParkingError::UnknownLane(lane.to_owned());
         let Some(at) = loaded.checkpoint.filter(|_| loaded.lanes.contains(lane)) else {
             *guard = Some(loaded);
-            return Err(unknown());
+            return Err(ParkingError::UnknownLane(lane.to_owned()));
         };
-        let mut skip = skip;
-        let mut report = LaneReport { applied: 0, waiting: 0, cause: None };
-        loop {
-            let waiting = self.offsets.parked(&self.group, ParkedFilter::waiting_in(lane)).await?;
-            if waiting.is_empty() {
-                loaded.lanes.remove(lane);
-                break;
-            }
-            if self.settle_some(lane, &waiting, skip.take(), at, &mut report).await.map_err(stalled)? {
-                break;
-            }
+        let settling = Settling { offsets: &*self.offsets, group: &self.group, host: &self.host, at };
+        let report = settling.lane(lane, skip, self).await?;
+        if report.waiting == 0 {
+            loaded.lanes.remove(lane);
         }
         self.publish(&loaded);
         *guard = Some(loaded);
         Ok(report)
-    }
-
-    /// At most [`ParkedFilter::MAX`] items; true where the lane is still held.
-    async fn settle_some(
-        &self,
-        lane: &str,
-        waiting: &[ParkedEvent],
-        skip: Option<String>,
-        at: Checkpoint,
-        report: &mut LaneReport,
-    ) -> Result<bool, RunError> {
-        let mut pending = waiting.iter();
-        if let Some(reason) = skip
-            && let Some(first) = pending.next()
-        {
-            let mut batch = GroupBatch::at(at, self.host.now());
-            batch.skipped.push(Skipped { lane: lane.to_owned(), position: first.position, reason, at: batch.at });
-            self.offsets.commit(&self.group, batch).await?;
-        }
-        let mut left = pending.len();
-        for parked in pending {
-            // One commit per item: its effect has happened and must not wait for the others'.
-            let item = self.item_at(parked.position, at).await?;
-            let mut batch = GroupBatch::at(at, self.host.now());
-            match self.handle_once(&item, parked.attempts + 1).await {
-                Ok(()) => {
-                    batch.unparked.push((lane.to_owned(), parked.position));
-                    batch.handled.push(item.id());
-                    self.offsets.commit(&self.group, batch).await?;
-                    report.applied += 1;
-                    left -= 1;
-                }
-                Err(error) => {
-                    let (cause, attempts) = (bounded_cause(&error.chain()), parked.attempts + 1);
-                    report.cause = Some(cause.clone());
-                    report.waiting = left;
-                    batch.parked.push(ParkedEvent { cause, attempts, last_at: batch.at, ..parked.clone() });
-                    self.offsets.commit(&self.group, batch).await?;
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
     }
 
     async fn item_at(&self, position: Position, at: Checkpoint) -> Result<I, RunError> {
@@ -89,6 +39,18 @@ impl<I: Item> Shared<I> {
         let polled = self.feed.poll(PollFrom::After(before), 1, Duration::ZERO).await.map_err(poll_error)?;
         let found = polled.items.into_iter().next().filter(|item| item.position() == position);
         found.ok_or_else(|| Fault::permanent("consumer", "retry", format!("the feed has no item at {position}")).into())
+    }
+}
+
+#[async_trait]
+impl<I: Item> TellAgain for Shared<I> {
+    /// One commit per item: its effect has happened and must not wait for the others'.
+    async fn tell_again(&self, parked: &ParkedEvent, settling: &Settling<'_>) -> Result<Option<String>, ParkingError> {
+        let item = self.item_at(parked.position, settling.at).await.map_err(stalled)?;
+        match self.handle_once(&item, parked.attempts + 1).await {
+            Ok(()) => settling.commit(parked, Some(item.id()), None).await,
+            Err(error) => settling.commit(parked, None, Some(error.chain())).await,
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! The operator's verbs on parked keys.
 
+use async_trait::async_trait;
 use madrigal_cdc::{Key, PlacedChange};
 use madrigal_core::Fault;
-use madrigal_projection::{Checkpoint, GroupBatch, LaneReport, ParkedEvent, ParkedFilter, ParkingError, Skipped};
+use madrigal_projection::parking::checked_reason;
+use madrigal_projection::{LaneReport, ParkedEvent, ParkedFilter, ParkingError, Settling, TellAgain};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -44,12 +46,9 @@ impl Capture {
     /// # Cancellation
     /// As [`Capture::retry`].
     pub async fn skip(&self, lane: &str, reason: &str) -> Result<LaneReport, ParkingError> {
-        let reason = reason.trim();
-        if reason.is_empty() || reason.chars().count() > 500 {
-            return Err(ParkingError::NoReason);
-        }
+        let reason = checked_reason(reason)?;
         tracing::warn!(connector = self.shared.parts.connector.name, lane, reason, "a parked change is skipped");
-        self.shared.settle(lane, Some(reason.to_owned())).await
+        self.shared.settle(lane, Some(reason)).await
     }
 }
 
@@ -63,65 +62,17 @@ impl Shared {
         let loaded = guard.as_mut().filter(|loaded| loaded.held.contains(lane)).ok_or_else(unknown)?;
         let stalled = || ParkingError::Stalled("the copies are being told every row".to_owned());
         let at = loaded.checkpoint.ok_or_else(stalled)?;
-        let mut report = LaneReport { applied: 0, waiting: 0, cause: None };
-        let mut skip = skip;
-        loop {
-            let waiting = self.parts.offsets.parked(&self.group(at.epoch), ParkedFilter::waiting_in(lane)).await?;
-            if waiting.is_empty() {
-                loaded.held.remove(lane);
-                break;
-            }
-            if self.settle_some(lane, &waiting, skip.take(), at, &mut report).await? {
-                break;
-            }
+        let (offsets, group) = (&*self.parts.offsets, &self.group(at.epoch));
+        let report = Settling { offsets, group, host: &self.parts.host, at }.lane(lane, skip, self).await?;
+        if report.waiting == 0 {
+            loaded.held.remove(lane);
         }
         self.publish(loaded);
         Ok(report)
     }
 
-    /// At most [`ParkedFilter::MAX`] changes; true where the lane is still held.
-    async fn settle_some(
-        &self,
-        lane: &str,
-        waiting: &[ParkedEvent],
-        skip: Option<String>,
-        at: Checkpoint,
-        report: &mut LaneReport,
-    ) -> Result<bool, Fault> {
-        let mut pending = waiting.iter();
-        if let Some(reason) = skip
-            && let Some(first) = pending.next()
-        {
-            let mut batch = GroupBatch::at(at, self.parts.host.now());
-            batch.skipped.push(Skipped { lane: lane.to_owned(), position: first.position, reason, at: batch.at });
-            self.parts.offsets.commit(&self.group(at.epoch), batch).await?;
-        }
-        let mut left = pending.len();
-        for parked in pending {
-            let mut batch = GroupBatch::at(at, self.parts.host.now());
-            match self.tell_again(lane, parked).await? {
-                None => {
-                    batch.unparked.push((lane.to_owned(), parked.position));
-                    self.parts.offsets.commit(&self.group(at.epoch), batch).await?;
-                    report.applied += 1;
-                    left -= 1;
-                }
-                Some(cause) => {
-                    let cause: String = cause.chars().take(1_000).collect();
-                    report.cause = Some(cause.clone());
-                    report.waiting = left;
-                    let attempts = parked.attempts + 1;
-                    batch.parked.push(ParkedEvent { cause, attempts, last_at: batch.at, ..parked.clone() });
-                    self.parts.offsets.commit(&self.group(at.epoch), batch).await?;
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
-    }
-
     /// Tells the copies the row of a parked change as it is now; why that failed.
-    async fn tell_again(&self, lane: &str, parked: &ParkedEvent) -> Result<Option<String>, Fault> {
+    async fn told_now(&self, parked: &ParkedEvent) -> Result<Option<String>, Fault> {
         let place = parked.payload.as_ref().and_then(|payload| serde_json::from_str::<Parked>(&payload.0).ok());
         let found = place.and_then(|place| Some((place.table, serde_json::from_value::<Key>(place.key).ok()?)));
         let Some((table, key)) = found else {
@@ -129,7 +80,15 @@ impl Shared {
         };
         let change = self.read_key(&table, &key).await?;
         let placed = PlacedChange { position: parked.position, change };
-        let told = self.tell(&[(lane.to_owned(), placed)], None).await?;
+        let told = self.tell(&[(parked.lane.clone(), placed)], None).await?;
         Ok(told.refused.into_values().next().map(|(_, cause)| cause))
+    }
+}
+
+#[async_trait]
+impl TellAgain for Shared {
+    async fn tell_again(&self, parked: &ParkedEvent, settling: &Settling<'_>) -> Result<Option<String>, ParkingError> {
+        let cause = self.told_now(parked).await?;
+        settling.commit(parked, None, cause).await
     }
 }
