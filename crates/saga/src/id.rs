@@ -11,7 +11,13 @@ use xxhash_rust::xxh3::xxh3_128;
 /// The category of the streams that hold sagas.
 pub const SAGA_CATEGORY: &str = "saga";
 
+/// The bytes of a UUID's time in milliseconds, where its version is 7.
+const MILLIS: usize = 6;
+
 /// One saga: a hash of who asked, for what, under which key, so that a repeated request finds the same saga.
+///
+/// Where the key is a UUID of version 7, the saga's id begins with its time: sagas that begin together then lie together,
+/// in views and on disk, and are listed in the order of their keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SagaId(Uuid);
@@ -21,10 +27,16 @@ impl SagaId {
     /// ("ab", "c") and ("a", "bc") are different sagas.
     ///
     /// # Source
-    /// RFC 9562, 5.8 (version 8): 122 bits of SHA-256. A billion sagas collide with a probability of about 10⁻¹⁹.
+    /// RFC 9562, 5.8 (version 8): 122 bits of SHA-256. A billion sagas collide with a probability of about 10⁻¹⁹. With the
+    /// time of the key (5.7) in front 74 bits of the hash are left for those whose keys name the same millisecond: of a
+    /// thousand, two collide with a probability below 10⁻¹⁶.
     pub fn derive(caller: &str, operation: &str, key: &str) -> Self {
         let name = format!("saga {}:{caller} {}:{operation} {}:{key}", caller.len(), operation.len(), key.len());
-        Self(EventId::derived(&name).as_uuid())
+        let mut bytes = EventId::derived(&name).as_uuid().into_bytes();
+        if let Some(time) = Uuid::try_parse(key).ok().filter(|key| key.get_version_num() == 7) {
+            bytes[..MILLIS].copy_from_slice(&time.as_bytes()[..MILLIS]);
+        }
+        Self(Uuid::from_bytes(bytes))
     }
 
     /// The saga with this UUID.
@@ -89,6 +101,25 @@ mod tests {
         assert_ne!(id, SagaId::derive("43", "place-order", "key"));
         assert_eq!(SagaId::of_stream(&id.stream()), Some(id));
         assert_eq!(SagaId::of_stream(&StreamName::new("order", id).unwrap()), None);
+    }
+
+    #[test]
+    fn sagas_follow_the_time_of_keys_that_have_one() {
+        let (early, late) = ("01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac97-774b-bcce-b302099a8057");
+        let of = |caller: &str, key: &str| SagaId::derive(caller, "place-order", key);
+        let id = of("42", early);
+        assert_eq!(id, of("42", early));
+        assert_eq!(id.as_uuid().as_bytes()[..6], early.parse::<Uuid>().unwrap().as_bytes()[..6]);
+        assert_eq!(id.as_uuid().get_version_num(), 8);
+        for caller in 0..100 {
+            assert!(of(&caller.to_string(), early) < of(&(99 - caller).to_string(), late));
+        }
+        // Who asked, and all of the key, still tell sagas apart.
+        assert_ne!(id, of("43", early));
+        assert_ne!(id, of("42", "01890a5d-ac96-774b-bcce-b302099a8058"));
+        // A key of another version has no time to go by.
+        let other = "01890a5d-ac96-474b-bcce-b302099a8057";
+        assert_ne!(of("42", other).as_uuid().as_bytes()[..6], other.parse::<Uuid>().unwrap().as_bytes()[..6]);
     }
 
     #[test]

@@ -130,8 +130,7 @@ async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<Optio
     stock::make_products(process.address(), &operator, products).await?;
     let customers = stock::make_customers(process.address(), &signer, usize::try_from(options.customers)?).await?;
     report.line(&format!("set up      {products} products and {} customers in {:?}", customers.len(), began.elapsed()));
-    let run = Host::system().uuid_v7().to_string();
-    let workload = RefCell::new(Workload::new(products, customers, options.seed, &run));
+    let workload = RefCell::new(Workload::new(products, customers, options.seed, Host::system()));
     let loaded = Loaded { process, operator, workload, data };
     let acknowledged = loops::measure(options, &loaded, report).await?
         + match options.until {

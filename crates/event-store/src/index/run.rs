@@ -76,6 +76,7 @@ impl SortedFile {
         let mut fences = Vec::with_capacity(count.div_ceil(PER_BLOCK) * 16);
         // Blocks are gathered to 256 KiB: one write each would cost more than what it writes.
         let (mut buffer, mut offset, mut in_block, mut written) = (Vec::with_capacity(64 * BLOCK), 0, 0, 0);
+        let (mut keys, mut last_key) = (0, None);
         for entry in entries {
             let entry = entry?;
             if in_block == 0 {
@@ -83,7 +84,10 @@ impl SortedFile {
                 fences.extend_from_slice(&entry.version.to_le_bytes());
                 buffer.resize(buffer.len() + BLOCK, 0);
             }
-            bloom::insert(&mut filter, entry.key);
+            if last_key.replace(entry.key) != Some(entry.key) {
+                bloom::insert(&mut filter, entry.key);
+                keys += 1;
+            }
             let block = buffer.len() - BLOCK;
             entry.encode(&mut buffer[block + in_block * ENTRY..][..ENTRY]);
             (in_block, written) = (in_block + 1, written + 1);
@@ -102,6 +106,8 @@ impl SortedFile {
             seal(&mut buffer[block..], in_block);
         }
         let blocks_end = offset + buffer.len() as u64;
+        // Known only now: how many different streams the events are of.
+        bloom::fold(&mut filter, keys);
         let filter_bytes = filter.len();
         let mut tail = filter;
         tail.extend_from_slice(&fences);

@@ -1,5 +1,7 @@
 //! Which order comes next: 1 to 5 lines, products by Zipf's law, customers evenly; the same seed makes the same orders.
 
+use madrigal_core::Host;
+
 use super::wire;
 
 /// The exponent of the products' popularity.
@@ -45,13 +47,14 @@ pub struct Workload {
     /// Of each customer.
     tokens: Vec<String>,
     random: Random,
-    run: String,
+    /// Makes the idempotency keys: UUIDs of version 7, as the console and the commands send.
+    host: Host,
     made: u64,
 }
 
 impl Workload {
-    /// Orders of so many products, by customers with these tokens; `run` makes the idempotency keys its own.
-    pub fn new(products: usize, tokens: Vec<String>, seed: u64, run: &str) -> Self {
+    /// Orders of so many products, by customers with these tokens; idempotency keys are the host's.
+    pub fn new(products: usize, tokens: Vec<String>, seed: u64, host: Host) -> Self {
         let weights = (1..=products).map(|rank| (rank as f64).powf(-SKEW));
         let total: f64 = weights.clone().sum();
         let shares = weights
@@ -60,7 +63,7 @@ impl Workload {
                 Some(*sum)
             })
             .collect();
-        Self { shares, tokens, random: Random::seeded(seed), run: run.to_owned(), made: 0 }
+        Self { shares, tokens, random: Random::seeded(seed), host, made: 0 }
     }
 
     /// The next order's request.
@@ -87,7 +90,7 @@ impl Workload {
             r#"{{"items":[{items}],"paymentMethod":{{"token":"tok_visa"}},"shippingAddress":{{"street":"Via dei Liutai {}","city":"Cremona"}}}}"#,
             self.made % 200
         );
-        let key = format!("{}-{}", self.run, self.made);
+        let key = self.host.uuid_v7().to_string();
         let token = &self.tokens[self.random.below(self.tokens.len() as u64) as usize];
         wire::request("POST", "/v1/orders", token, &[("idempotency-key", &key), ("prefer", "wait=30")], &body)
     }
@@ -100,12 +103,27 @@ pub fn product_id(rank: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use madrigal_core::Timestamp;
+    use madrigal_core::host::{Clock, SeededRandomness};
+
     use super::*;
+
+    struct Noon;
+
+    impl Clock for Noon {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_micros(1_000_000_000_000_000)
+        }
+    }
 
     #[test]
     fn the_same_seed_makes_the_same_orders() {
-        let mut one = Workload::new(100, vec!["a".to_owned(), "b".to_owned()], 7, "run");
-        let mut two = Workload::new(100, vec!["a".to_owned(), "b".to_owned()], 7, "run");
+        let host = || Host::new(Arc::new(Noon), Arc::new(SeededRandomness::new(1)));
+        let tokens = || vec!["a".to_owned(), "b".to_owned()];
+        let mut one = Workload::new(100, tokens(), 7, host());
+        let mut two = Workload::new(100, tokens(), 7, host());
         for _ in 0..50 {
             assert_eq!(one.next_order(), two.next_order());
         }
@@ -113,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_most_popular_product_has_its_share_by_zipf() {
-        let workload = Workload::new(10_000, Vec::new(), 7, "run");
+        let workload = Workload::new(10_000, Vec::new(), 7, Host::system());
         // 1 / sum of k^-0.99 for k up to 10,000 is 0.0976.
         assert!((workload.shares[0] - 0.0976).abs() < 0.002, "{}", workload.shares[0]);
         assert!((workload.shares[9_999] - 1.0).abs() < 1e-9);
