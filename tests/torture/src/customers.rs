@@ -1,6 +1,5 @@
 //! Customers, and operators who ship: they ask, repeat what got no answer, read back, and remember.
 
-mod asking;
 mod changing;
 mod placing;
 mod wares;
@@ -16,8 +15,10 @@ use serde_json::json;
 use crate::draw::Draw;
 use crate::facts::{Facts, Outcome};
 use crate::shop::ShopProcesses;
+use crate::watch::Watched;
 
 pub use wares::stock_up;
+pub(crate) use wares::{any_ware, wares};
 
 /// Longest rest between two orders of one customer.
 const THINK_MILLIS: (u64, u64) = (1, 150);
@@ -29,6 +30,8 @@ const PASSWORD: &str = "correct horse battery";
 pub struct Progress {
     /// Orders acknowledged so far.
     pub placed: AtomicU64,
+    /// What the watcher looks at.
+    pub watched: Arc<Watched>,
 }
 
 /// A customer with an account, who also knows an operator.
@@ -75,6 +78,7 @@ impl Customer {
             self.place(&draw, &mut wanted, &mut facts, &stop).await;
             if let Outcome::Placed(placed) = &mut wanted.outcome {
                 progress.placed.fetch_add(1, Ordering::Relaxed);
+                progress.watched.order(&placed.order);
                 self.change(&draw, placed, &mut facts, &stop).await;
             }
             facts.wanted.push(wanted);

@@ -64,11 +64,79 @@ pub enum Wish {
     RefusedLate,
 }
 
+/// Somebody whom a clerk registered, changes and perhaps erases.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// The user name, which nobody else ever has.
+    pub username: String,
+    /// Her number; none before the registration was acknowledged.
+    pub user: Option<i64>,
+    /// The first name that was acknowledged last.
+    pub name: String,
+    /// The version that was acknowledged last.
+    pub version: u64,
+    /// Whether the erasure was acknowledged.
+    pub erased: bool,
+    /// What was asked for and is not known to have happened.
+    pub pending: Option<Pending>,
+    /// Whether a request for it may have had its effect.
+    pub doubt: bool,
+}
+
+/// What is asked for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pending {
+    /// To be registered.
+    Register,
+    /// To have this first name.
+    Rename(String),
+    /// To be erased.
+    Erase,
+}
+
+impl Person {
+    /// Somebody who wants to be registered.
+    pub fn new(username: &str) -> Self {
+        Self {
+            username: username.to_owned(),
+            user: None,
+            name: "Quirina".to_owned(),
+            version: 0,
+            erased: false,
+            pending: Some(Pending::Register),
+            doubt: false,
+        }
+    }
+
+    /// Whether she is there and nothing is pending.
+    pub const fn can_be_changed(&self) -> bool {
+        self.user.is_some() && !self.erased && self.pending.is_none()
+    }
+
+    /// Wants another first name.
+    pub fn rename(&mut self, name: &str) {
+        self.pending = Some(Pending::Rename(name.to_owned()));
+    }
+
+    /// Wants to be erased.
+    pub fn erase(&mut self) {
+        self.pending = Some(Pending::Erase);
+    }
+}
+
 /// Everything that customers know.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     /// By whom and when does not matter; one per key.
     pub wanted: Vec<Wanted>,
+    /// Whom clerks registered.
+    pub persons: Vec<Person>,
+    /// Prices that were changed.
+    pub prices: u64,
+    /// Versions of rows that the watcher read.
+    pub versions_watched: u64,
+    /// Deletions among them.
+    pub deletions_watched: u64,
     /// Answers that nobody may ever get, whatever dies; each customer keeps some.
     pub surprises: Vec<Violation>,
     /// Reads that presented a position and were answered with what it promises.
@@ -81,6 +149,10 @@ impl Facts {
     /// Adds what another customer knows.
     pub fn merge(&mut self, other: Self) {
         self.wanted.extend(other.wanted);
+        self.persons.extend(other.persons);
+        self.prices += other.prices;
+        self.versions_watched += other.versions_watched;
+        self.deletions_watched += other.deletions_watched;
         self.surprises.extend(other.surprises);
         self.reads += other.reads;
         self.resolved += other.resolved;
@@ -125,6 +197,12 @@ impl Facts {
                 known
             })
             .collect();
-        json!({ "wanted": wanted })
+        let person = |person: &Person| {
+            json!({
+                "username": person.username, "user": person.user, "name": person.name, "version": person.version,
+                "erased": person.erased, "pending": person.pending.as_ref().map(|pending| format!("{pending:?}")),
+            })
+        };
+        json!({ "wanted": wanted, "persons": self.persons.iter().map(person).collect::<Vec<_>>() })
     }
 }

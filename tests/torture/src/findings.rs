@@ -10,6 +10,7 @@ use madrigal_invariants::{Books, Violation};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::copies::Copied;
 use crate::shop::ShopProcesses;
 
 /// How long one projection may take to be built anew, and to be compared.
@@ -30,6 +31,8 @@ pub struct Findings {
     pub open: Vec<Value>,
     /// Each projection beside one built anew from its log.
     pub rebuilt: Vec<Rebuilt>,
+    /// What the monitor says of every copy, and whom the owner of users has.
+    pub copied: Copied,
     /// What `madrigal doctor` found wrong with the running shop, and `doctor --repair` with the logs of the stopped one.
     pub doctor: Vec<String>,
     /// Lines of processes' logs that tell of a panic, with the process.
@@ -59,8 +62,9 @@ impl Findings {
     pub async fn of_running(processes: &ShopProcesses, operator: &Shop) -> anyhow::Result<Self> {
         let books = Books::read(operator).await.context("the books cannot be read")?;
         let rebuilt = rebuilt(operator).await.context("the projections cannot be compared")?;
+        let copied = Copied::of_running(operator).await?;
         let doctor = doctor(processes).await?;
-        Ok(Self { books, rebuilt, doctor, ..Self::default() })
+        Ok(Self { books, rebuilt, copied, doctor, ..Self::default() })
     }
 
     /// Looks at what a stopped shop left.

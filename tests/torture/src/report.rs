@@ -50,6 +50,8 @@ pub struct RunReport {
     pub counts: BTreeMap<&'static str, u64>,
     /// Rows that were compared with a rebuild, by projection.
     pub projections: BTreeMap<String, u64>,
+    /// Rows that were compared with their owner's by content, by pair.
+    pub pairs: BTreeMap<String, u64>,
     /// Acknowledged and not there, or not as acknowledged.
     pub lost: usize,
     /// Orders, charges and mails beyond the first.
@@ -70,6 +72,9 @@ impl RunReport {
             "cancellationsAcknowledged",
             "shipmentsAcknowledged",
             "changesRefused",
+            "personsRegistered",
+            "personsErased",
+            "versionsOfPersons",
         ]
         .into_iter()
         .map(|name| (name, 0))
@@ -94,6 +99,14 @@ impl RunReport {
                 }
             }
         }
+        for person in facts.persons.iter().filter(|person| person.user.is_some()) {
+            add("personsRegistered", 1);
+            add("personsErased", u64::from(person.erased));
+            add("versionsOfPersons", person.version);
+        }
+        add("pricesChanged", facts.prices);
+        add("versionsWatched", facts.versions_watched);
+        add("deletionsWatched", facts.deletions_watched);
         add("outcomesResolved", facts.resolved);
         add("readsOfOwnWrites", facts.reads);
         let books = &findings.books;
@@ -106,13 +119,19 @@ impl RunReport {
         add("charges", books.ledger.values().map(|account| account.charges.len()).sum::<usize>() as u64);
         self.counts = counts;
         self.projections = findings.rebuilt.iter().map(|one| (one.name.clone(), one.rows)).collect();
+        self.pairs.clone_from(&findings.copied.pairs);
         self.open = findings.open.len();
     }
 
     /// Takes the violations in, and counts what is lost and doubled by them.
     pub fn judged(&mut self, violations: Vec<Violation>, findings: &Findings) {
         let of = |rules: &[&str]| violations.iter().filter(|violation| rules.contains(&violation.rule)).count();
-        self.lost = of(&[verdict::ACKNOWLEDGED_IS_THERE, verdict::AS_ACKNOWLEDGED, verdict::STATE_STANDS]);
+        self.lost = of(&[
+            verdict::ACKNOWLEDGED_IS_THERE,
+            verdict::AS_ACKNOWLEDGED,
+            verdict::STATE_STANDS,
+            verdict::PERSONS_STAND,
+        ]);
         let extra_mails: usize = findings.books.mails.values().map(|count| count.saturating_sub(1)).sum();
         self.doubled = of(&[verdict::ONE_ORDER_PER_KEY, madrigal_invariants::rules::CHARGED_ONCE]) + extra_mails;
         self.violations = violations;
@@ -146,6 +165,7 @@ impl RunReport {
                 "max": millis(self.recovery(100)),
             },
             "counts": self.counts, "rowsEqualToRebuild": self.projections,
+            "rowsComparedWithOwner": self.pairs,
             "lost": self.lost, "doubled": self.doubled, "open": self.open,
             "violationsByRule": broken, "violations": violations,
         })
@@ -174,6 +194,8 @@ impl RunReport {
         rows.push(("sagas moved on by an operator".to_owned(), self.helped.to_string()));
         let projections: Vec<String> = self.projections.iter().map(|(name, rows)| format!("{name} {rows}")).collect();
         rows.push(("rows equal to a rebuild".to_owned(), projections.join(", ")));
+        let pairs: Vec<String> = self.pairs.iter().map(|(name, rows)| format!("{name} {rows}")).collect();
+        rows.push(("rows compared with their owner".to_owned(), pairs.join(", ")));
         rows.extend([
             ("lost".to_owned(), self.lost.to_string()),
             ("doubled".to_owned(), self.doubled.to_string()),

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use madrigal_client::Shop;
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_invariants::open_sagas;
 use serde_json::{Value, json};
 
+use crate::clerks::Clerk;
 use crate::customers::Customer;
 use crate::facts::Facts;
 
@@ -33,16 +34,17 @@ pub(crate) struct Rest {
 
 /// Waits until everything has come to its end, in bounded time.
 pub(crate) async fn come_to_rest(
-    customers: &[Customer],
-    facts: &mut [Facts],
+    (customers, facts): (&[Customer], &mut [Facts]),
+    (clerks, known): (&[Clerk], &mut [Facts]),
     operator: &Shop,
     stop: &StopSignal,
 ) -> anyhow::Result<Rest> {
     let began = tasks::instant();
     let enough = stop.child_token();
     let resolving = join_all(customers.iter().zip(facts).map(|(customer, facts)| customer.resolve(facts, &enough)));
+    let settling = join_all(clerks.iter().zip(known).map(|(clerk, facts)| clerk.resolve(facts, &enough)));
     tokio::select! {
-        _ = resolving => {}
+        _ = join(resolving, settling) => {}
         // Past the limit what is unknown stays so, and the verdict says it.
         () = async { tasks::sleep(RESOLVING).await; enough.cancel(); std::future::pending::<()>().await } => {}
     }

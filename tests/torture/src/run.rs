@@ -10,6 +10,7 @@ use futures::future::{join_all, try_join_all};
 use madrigal_client::Shop;
 use madrigal_core::tasks::{self, StopSignal};
 
+use crate::clerks::Clerk;
 use crate::customers::{Customer, Progress, stock_up};
 use crate::facts::Facts;
 use crate::findings::Findings;
@@ -20,9 +21,14 @@ use crate::report::{Report, RunReport};
 use crate::rest::{Rest, come_to_rest};
 use crate::shop::{Broken, ShopProcesses};
 use crate::verdict::judge;
+use crate::watch::{Kind, watch};
 
 /// How long customers go on after the last victim is back.
 const AFTERWARDS: Duration = Duration::from_millis(500);
+/// How many customers there are for one clerk.
+const CUSTOMERS_OF_A_CLERK: usize = 4;
+/// The most clerks.
+const CLERKS: usize = 8;
 /// After how many kills it is said how far it is.
 const TELL_EVERY: usize = 10;
 
@@ -113,6 +119,19 @@ impl Run<'_> {
             tasks::spawn("customer", ordering)
         });
         let ordering: Vec<_> = ordering.collect();
+        let clerks: Vec<Clerk> = (0..self.options.clients.div_ceil(CUSTOMERS_OF_A_CLERK).min(CLERKS))
+            .map(|number| Clerk::new(number, self.options.seed, operator.clone(), progress.watched.clone()))
+            .collect();
+        let working = clerks.iter().map(|clerk| tasks::spawn("clerk", clerk.clone().work_until(enough.clone())));
+        let working: Vec<_> = working.collect();
+        // They watch until everything has come to its end: what is repeated then is watched, too.
+        let watched_enough = self.stop.child_token();
+        let watching = Kind::ALL.map(|kind| {
+            let watching =
+                watch(operator.clone(), progress.watched.clone(), kind, self.options.seed, watched_enough.clone());
+            tasks::spawn("watcher", watching)
+        });
+        let _watch_ends = watched_enough.clone().drop_guard();
         for blow in rest {
             let before = self.strikes.kills;
             let struck = self.strikes.strike(&mut processes, blow, self.stop).await;
@@ -133,9 +152,18 @@ impl Run<'_> {
         for ordered in join_all(ordering).await {
             known.push(ordered.context("a customer's task broke")?);
         }
+        let mut persons = Vec::new();
+        for worked in join_all(working).await {
+            persons.push(worked.context("a clerk's task broke")?);
+        }
         let load = began.elapsed();
         (self.tell)(&format!("{}: coming to rest", self.mode.name()));
-        let rest = come_to_rest(&customers, &mut known, &operator, self.stop).await?;
+        let rest = come_to_rest((&customers, &mut known), (&clerks, &mut persons), &operator, self.stop).await?;
+        watched_enough.cancel();
+        for watched in join_all(watching).await {
+            known.push(watched.context("a watcher's task broke")?);
+        }
+        known.append(&mut persons);
         let mut facts = Facts::default();
         known.into_iter().for_each(|one| facts.merge(one));
         let text = format!("{:#}\n", facts.json());
@@ -173,6 +201,7 @@ impl Run<'_> {
             recoveries,
             counts: std::collections::BTreeMap::new(),
             projections: std::collections::BTreeMap::new(),
+            pairs: std::collections::BTreeMap::new(),
             lost: 0,
             doubled: 0,
             open: rest.open.len(),

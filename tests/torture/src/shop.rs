@@ -28,7 +28,7 @@ const PORTS: std::ops::Range<u16> = 10_000..32_000;
 const PORT_TRIES: usize = 20;
 
 /// The services that have data.
-const SERVICES: [&str; 5] = ["user", "catalog", "order", "payment", "notification"];
+const SERVICES: [&str; 7] = ["user", "catalog", "order", "payment", "notification", "analytics", "sync"];
 
 /// The processes of a shop on one directory.
 #[derive(Debug)]
@@ -243,6 +243,8 @@ fn full_name(service: &str) -> &'static str {
         "catalog" => "catalog-service",
         "order" => "order-service",
         "payment" => "payment-service",
+        "analytics" => "analytics-service",
+        "sync" => "sync-service",
         _ => "notification-service",
     }
 }

@@ -29,6 +29,16 @@ pub const SAGAS_END: &str = "sagas-end";
 pub const EQUALS_REBUILD: &str = "projections-equal-rebuild";
 /// A read that presents the position of a write sees it, also after a crash: histories go on.
 pub const READS_SEE_WRITES: &str = "reads-see-writes";
+/// Every acknowledged registration and change of a person stands.
+pub const PERSONS_STAND: &str = "acknowledged-persons-stand";
+/// Whoever was erased is in no copy any more, and comes back nowhere, not even for a moment.
+pub const ERASED_STAYS_ERASED: &str = "erased-stays-erased";
+/// No two persons ever have the same number.
+pub const IDS_NEVER_RETURN: &str = "ids-never-return";
+/// No row of a copy goes back to an older version, not even for a moment.
+pub const COPIES_NEVER_GO_BACK: &str = "copies-never-go-back";
+/// At the end every copy has what its owner has, by content, without a repair and with nothing parked.
+pub const COPIES_AGREE: &str = "copies-agree";
 /// No answer that nobody may ever get: 500, another kind of text, a refusal of what is right.
 pub const ANSWERS_ARE_SOUND: &str = "answers-are-sound";
 /// Every process starts again after `kill -9`, stays up by itself, and ends in order when asked to.
@@ -39,7 +49,7 @@ pub const NO_PANIC: &str = "no-panic";
 pub const DOCTOR_IS_CONTENT: &str = "doctor-is-content";
 
 /// All rules that a run is judged by.
-pub const RULES: [&str; 22] = [
+pub const RULES: [&str; 27] = [
     ACKNOWLEDGED_IS_THERE,
     AS_ACKNOWLEDGED,
     STATE_STANDS,
@@ -58,10 +68,29 @@ pub const RULES: [&str; 22] = [
     rules::VIEW_EQUALS_EVENTS,
     EQUALS_REBUILD,
     READS_SEE_WRITES,
+    PERSONS_STAND,
+    ERASED_STAYS_ERASED,
+    IDS_NEVER_RETURN,
+    COPIES_NEVER_GO_BACK,
+    COPIES_AGREE,
     ANSWERS_ARE_SOUND,
     STARTS_AGAIN,
     NO_PANIC,
     DOCTOR_IS_CONTENT,
+];
+
+/// The pairs that the monitor must have compared; what it compares beside them is judged as well.
+pub const PAIRS: [&str; 10] = [
+    "users.key-value",
+    "users.index",
+    "users.analytics",
+    "orders.view",
+    "orders.analytics",
+    "products.view",
+    "stock.view",
+    "products.search",
+    "stock.search",
+    "products.cache",
 ];
 
 /// Everything that does not hold.
@@ -80,6 +109,8 @@ pub fn judge(facts: &Facts, findings: &Findings) -> Vec<Violation> {
         }
     }
     keys(facts, findings, &mut found);
+    persons(facts, findings, &mut found);
+    copies(findings, &mut found);
     for saga in &findings.open {
         let words = format!("{} {}: {}", text(&saga["definition"]), text(&saga["state"]), saga["reason"]);
         found.push(Violation::new(SAGAS_END, [text(&saga["sagaId"])], words));
@@ -178,6 +209,58 @@ fn keys(facts: &Facts, findings: &Findings, found: &mut Vec<Violation>) {
     for (key, orders) in by_key.iter().filter(|(key, _)| !known.contains(*key)) {
         let named = orders.iter().copied().chain([*key]);
         found.push(Violation::new(ASKED_FOR, named, "no customer asked for it"));
+    }
+}
+
+/// Persons beside the owner's users.
+fn persons(facts: &Facts, findings: &Findings, found: &mut Vec<Violation>) {
+    let users = &findings.copied.users;
+    let mut known: BTreeMap<i64, &str> = BTreeMap::new();
+    for person in &facts.persons {
+        let name = person.username.as_str();
+        if let Some(pending) = &person.pending {
+            let words = format!("{pending:?}: repeating it never told what became of it");
+            found.push(Violation::new(OUTCOMES_KNOWN, [name], words));
+        }
+        let Some(user) = person.user else { continue };
+        if let Some(other) = known.insert(user, name) {
+            found.push(Violation::new(IDS_NEVER_RETURN, [name, other], format!("both were told the number {user}")));
+        }
+        match users.get(&user) {
+            Some(there) if person.erased => {
+                let words = format!("her erasure was acknowledged, and user {user} is there: {there:?}");
+                found.push(Violation::new(ERASED_STAYS_ERASED, [name], words));
+            }
+            None if !person.erased && person.pending.is_none() => {
+                found.push(Violation::new(
+                    PERSONS_STAND,
+                    [name],
+                    format!("user {user} was acknowledged and is not there"),
+                ));
+            }
+            Some(there) if person.pending.is_none() && *there != (person.version, person.name.clone()) => {
+                let words = format!("it is {there:?}; acknowledged: {:?}", (person.version, &person.name));
+                found.push(Violation::new(PERSONS_STAND, [name], words));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Copies beside their owners, as the monitor sees them.
+fn copies(findings: &Findings, found: &mut Vec<Violation>) {
+    let copied = &findings.copied;
+    found.extend(copied.troubles.iter().map(|(pair, words)| Violation::new(COPIES_AGREE, [pair.as_str()], words)));
+    for pair in PAIRS.iter().filter(|pair| !copied.pairs.contains_key(**pair)) {
+        found.push(Violation::new(COPIES_AGREE, [*pair], "the monitor did not compare it"));
+    }
+    for repair in &copied.repairs {
+        let words = format!("a row diverged and was repaired: {}", repair["divergence"]);
+        found.push(Violation::new(COPIES_AGREE, [text(&repair["pair"])], words));
+    }
+    for parked in &copied.parked {
+        let words = format!("{} is parked: {}", text(&parked["kind"]), text(&parked["cause"]));
+        found.push(Violation::new(COPIES_AGREE, [text(&parked["id"])], words));
     }
 }
 

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Customer;
-use super::asking::insist;
+use crate::asking::insist;
 use crate::draw::Draw;
 use crate::facts::{Facts, Placed, Wish};
 use crate::verdict;

@@ -8,7 +8,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::Customer;
-use super::asking::{Told, ask, insist};
+use crate::asking::{Told, ask, insist};
 use crate::draw::Draw;
 use crate::facts::{Facts, Outcome, Placed, Wanted, Wish};
 use crate::verdict;

@@ -68,6 +68,16 @@ pub(super) fn choose(draw: &Draw, seed: u64, user: i64, customer: usize, turn: u
     }
 }
 
+/// One of all products.
+pub(crate) fn any_ware(draw: &Draw) -> String {
+    product(draw.below(PLENTY + SCARCE))
+}
+
+/// All products.
+pub(crate) fn wares() -> impl Iterator<Item = String> {
+    (0..PLENTY + SCARCE).map(product)
+}
+
 fn product(number: usize) -> String {
     format!("ware-{number}")
 }

@@ -9,6 +9,7 @@ use madrigal_core::tasks::{self, StopSignal};
 use madrigal_torture::customers::{Customer, Progress};
 use madrigal_torture::facts::{Facts, Outcome};
 use madrigal_torture::verdict;
+use madrigal_torture::watch::{Kind, Watched, watch};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,10 +19,14 @@ type Answer = fn(usize, &str, &str) -> (u16, Value);
 
 /// Answers until the runtime ends, one request per connection.
 async fn shop(answer: Answer) -> Shop {
+    counting_shop(answer, Arc::default()).await
+}
+
+/// The same; counts what it is asked.
+async fn counting_shop(answer: Answer, asked: Arc<AtomicUsize>) -> Shop {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tasks::spawn("liar", async move {
-        let asked = Arc::new(AtomicUsize::new(0));
         while let Ok((stream, _)) = listener.accept().await {
             let asked = asked.clone();
             tasks::spawn("liar", async move { serve(stream, answer, &asked).await });
@@ -96,6 +101,46 @@ async fn a_read_that_does_not_see_its_write_is_noticed() {
     let sees: Answer = |_, method, _| if method == "GET" { (200, order(1, 4)) } else { (201, order(1, 3)) };
     let facts = customer_of(sees, 3).await;
     assert!(!noticed(&facts, verdict::READS_SEE_WRITES) && facts.reads > 0, "{:?}", facts.surprises);
+}
+
+/// What a watcher of persons notices at a shop that answers like this, after so many reads.
+async fn watcher_of(answer: Answer, reads: usize) -> Facts {
+    let counted: Arc<AtomicUsize> = Arc::default();
+    let (shop, stop, watched) =
+        (counting_shop(answer, counted.clone()).await, StopSignal::new(), Arc::new(Watched::default()));
+    watched.person(7);
+    let watching = tasks::spawn("watcher", watch(shop, watched, Kind::Persons, 11, stop.clone()));
+    let enough = tasks::within(Duration::from_secs(60), async {
+        while counted.load(Ordering::SeqCst) < reads && !watching.is_finished() {
+            tasks::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    enough.await.unwrap();
+    stop.cancel();
+    watching.await.unwrap()
+}
+
+fn copied(version: usize, deleted: bool) -> (u16, Value) {
+    (200, json!({ "epoch": 1, "version": version, "deleted": deleted }))
+}
+
+#[tokio::test]
+async fn a_copy_that_goes_back_for_a_moment_is_noticed() {
+    // Versions rise, and every tenth answer is an old one.
+    let facts = watcher_of(|number, _, _| copied(if number % 10 == 9 { 1 } else { 2 + number }, false), 100).await;
+    assert!(noticed(&facts, verdict::COPIES_NEVER_GO_BACK), "{:?}", facts.surprises);
+    let rises = watcher_of(|number, _, _| copied(2 + number, false), 100).await;
+    assert!(rises.surprises.is_empty() && rises.versions_watched >= 100, "{:?}", rises.surprises);
+}
+
+#[tokio::test]
+async fn a_person_who_comes_back_into_a_copy_is_noticed() {
+    let facts = watcher_of(|number, _, _| copied(2 + number, number % 20 < 10), 100).await;
+    assert!(noticed(&facts, verdict::ERASED_STAYS_ERASED), "{:?}", facts.surprises);
+    let forgets =
+        watcher_of(|number, _, _| if number % 5 == 0 { (404, json!({})) } else { copied(3, false) }, 100).await;
+    let rules = [verdict::COPIES_NEVER_GO_BACK, verdict::ERASED_STAYS_ERASED];
+    assert!(rules.iter().all(|rule| noticed(&forgets, rule)), "{:?}", forgets.surprises);
 }
 
 #[tokio::test]

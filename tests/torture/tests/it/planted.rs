@@ -111,6 +111,29 @@ const PLANTED: &[Planted] = &[
     (verdict::READS_SEE_WRITES, "one", |facts, _| {
         facts.surprise(Violation::new(verdict::READS_SEE_WRITES, ["one"], "404 No such order"));
     }),
+    (verdict::OUTCOMES_KNOWN, "paola", |facts, _| facts.persons[0].erase()),
+    (verdict::PERSONS_STAND, "paola", |_, found| drop(found.copied.users.remove(&71))),
+    (verdict::PERSONS_STAND, "paola", |facts, _| facts.persons[0].version = 2),
+    (verdict::PERSONS_STAND, "paola", |facts, _| facts.persons[0].name = "Ottavia".to_owned()),
+    (verdict::ERASED_STAYS_ERASED, "quirina", |_, found| {
+        found.copied.users.insert(72, (3, "Quirina".to_owned()));
+    }),
+    (verdict::IDS_NEVER_RETURN, "paola", |facts, _| facts.persons[1].user = Some(71)),
+    (verdict::COPIES_NEVER_GO_BACK, "users.index/71", |facts, _| {
+        facts.surprise(Violation::new(verdict::COPIES_NEVER_GO_BACK, ["users.index/71"], "version 1 after 2"));
+    }),
+    (verdict::COPIES_AGREE, "users.index", |_, found| {
+        found.copied.troubles.push(("users.index".to_owned(), "divergent: 1 row".to_owned()));
+    }),
+    (verdict::COPIES_AGREE, "orders.analytics", |_, found| {
+        found.copied.pairs.remove("orders.analytics");
+    }),
+    (verdict::COPIES_AGREE, "stock.view", |_, found| {
+        found.copied.repairs.push(json!({ "pair": "stock.view", "divergence": { "key": "lute" } }));
+    }),
+    (verdict::COPIES_AGREE, "users:71", |_, found| {
+        found.copied.parked.push(json!({ "id": "users:71", "kind": "users.u", "cause": "no profile" }));
+    }),
     (verdict::ANSWERS_ARE_SOUND, "one", |facts, _| {
         facts.surprise(Violation::new(verdict::ANSWERS_ARE_SOUND, ["one"], "500 Internal error"));
     }),

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use madrigal_invariants::{Account, Books};
-use madrigal_torture::facts::{Facts, Outcome, Placed, Wanted, Wish};
+use madrigal_torture::copies::Copied;
+use madrigal_torture::facts::{Facts, Outcome, Person, Placed, Wanted, Wish};
 use madrigal_torture::findings::{Findings, Rebuilt};
+use madrigal_torture::verdict::PAIRS;
 use serde_json::{Value, json};
 
 pub(crate) const AMOUNT: i64 = 1_080;
@@ -35,7 +37,12 @@ pub(crate) fn facts() -> Facts {
         wanted("key-three", placed("three", Wish::RefusedLate, Wish::Granted)),
         wanted("key-four", Outcome::Refused("payment-declined".to_owned())),
     ];
-    Facts { wanted, ..Facts::default() }
+    let mut persons = vec![Person::new("paola"), Person::new("quirina")];
+    for (number, person) in (71..).zip(&mut persons) {
+        (person.user, person.version, person.pending) = (Some(number), 1, None);
+    }
+    persons[1].erased = true;
+    Facts { wanted, persons, ..Facts::default() }
 }
 
 /// An order as the view shows it.
@@ -68,5 +75,10 @@ pub(crate) fn findings() -> Findings {
     let stock = json!({ "received": 10, "adjusted": 0, "onHand": 6, "sold": 4, "reserved": 0, "available": 6 });
     books.stock.insert("lute".to_owned(), stock);
     let rebuilt = vec![Rebuilt { name: "order-view".to_owned(), parked: 0, rows: 3, trouble: None }];
-    Findings { books, rebuilt, ..Findings::default() }
+    let copied = Copied {
+        pairs: PAIRS.iter().map(|pair| ((*pair).to_owned(), 3)).collect(),
+        users: BTreeMap::from([(71, (1, "Quirina".to_owned()))]),
+        ..Copied::default()
+    };
+    Findings { books, rebuilt, copied, ..Findings::default() }
 }

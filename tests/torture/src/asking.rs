@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What came of a request.
 #[derive(Debug)]
-pub(super) enum Told {
+pub(crate) enum Told {
     /// An answer that says how it stands: a success or a refusal.
     Answer(Answer),
     /// Nobody was there: it had no effect.
@@ -26,7 +26,7 @@ pub(super) enum Told {
 }
 
 /// Sends a request once.
-pub(super) async fn ask(shop: &Shop, request: RequestBuilder, patience: Duration, facts: &mut Facts) -> Told {
+pub(crate) async fn ask(shop: &Shop, request: RequestBuilder, patience: Duration, facts: &mut Facts) -> Told {
     match tasks::within(patience, shop.send(request)).await {
         None => Told::Unknown,
         Some(Err(AskError::Unreachable(_))) => Told::NotSent,
@@ -38,7 +38,7 @@ pub(super) async fn ask(shop: &Shop, request: RequestBuilder, patience: Duration
         Some(Ok(answer)) => match answer.status.as_u16() {
             202 | 429 | 502..=504 => Told::Unknown,
             409 if answer.body["retryable"] == true => Told::Unknown,
-            200 | 201 | 402 | 404 | 409 | 412 => Told::Answer(answer),
+            200 | 201 | 204 | 402 | 404 | 409 | 412 => Told::Answer(answer),
             _ => {
                 facts.surprise(Violation::new(verdict::ANSWERS_ARE_SOUND, [], answer.problem()));
                 Told::Unknown
@@ -49,7 +49,7 @@ pub(super) async fn ask(shop: &Shop, request: RequestBuilder, patience: Duration
 
 /// Sends a request again and again until an answer says how it stands, with how many times none did; `None` where it was
 /// stopped before.
-pub(super) async fn insist(
+pub(crate) async fn insist(
     shop: &Shop,
     request: impl Fn() -> RequestBuilder,
     draw: Option<&Draw>,
