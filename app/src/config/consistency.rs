@@ -10,8 +10,12 @@ pub struct ConsistencySection {
     pub versions_every_seconds: u64,
     /// Seconds from one sweep by contents to the next. Default 900.
     pub content_every_seconds: u64,
-    /// The share of its time that a sweep by schedule may work, in percent, 1 to 100. Default 25.
+    /// The share of its time that a sweep by schedule may work while half of the processors' time is free, in percent, 1 to
+    /// 100. Default 25.
     pub share_percent: u32,
+    /// The share that is left to it where a tenth of the processors' time is free, in percent, 1 to 100; in between it falls
+    /// in a line. Default 5.
+    pub share_when_busy_percent: u32,
     /// Rows of one pair that are repaired without a person in an hour, *missing* and *stale* ones only; 0 is none.
     /// Default 100.
     pub repairs_per_hour: u32,
@@ -25,6 +29,7 @@ impl Default for ConsistencySection {
             versions_every_seconds: 20,
             content_every_seconds: 900,
             share_percent: 25,
+            share_when_busy_percent: 5,
             repairs_per_hour: 100,
             allow_damage: false,
         }

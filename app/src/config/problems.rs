@@ -54,8 +54,10 @@ pub(super) fn of(figment: &Figment, defaults: &Config) -> Vec<String> {
             problems.push(format!("{key}: is 0, expected at least 1"));
         }
     }
-    if figment.extract_inner::<u64>("consistency.share_percent").is_ok_and(|share| !(1..=100).contains(&share)) {
-        problems.push("consistency.share_percent: is not 1 to 100".to_owned());
+    for key in ["consistency.share_percent", "consistency.share_when_busy_percent"] {
+        if figment.extract_inner::<u64>(key).is_ok_and(|share| !(1..=100).contains(&share)) {
+            problems.push(format!("{key}: is not 1 to 100"));
+        }
     }
     if figment.extract_inner::<u128>("limits.requests_per_second").is_ok_and(|rate| rate == 0) {
         problems.push("limits.requests_per_second: is 0, expected at least 1".to_owned());

@@ -11,6 +11,7 @@ use madrigal_core::tasks::{self, Instant};
 use madrigal_core::{Fault, Host, PositionToken};
 
 use crate::options::CheckOptions;
+use crate::pace::Pace;
 use crate::pair::Pair;
 use crate::row::{Detail, KeyRange, Row};
 use crate::row_set::{ChunkDigest, Cut, DigestAsk, MAX_KEYS, MAX_PAGE, PageRead, Reached};
@@ -43,7 +44,7 @@ pub(crate) struct Check<'a> {
     seed: u64,
     /// What is left to wait for the copy.
     patience: Duration,
-    /// Since when it works without a rest.
+    /// Since when it works without a rest, the times of waiting left out.
     working: Instant,
     /// How far behind the copy was when it was last seen.
     behind: Option<Behind>,
@@ -86,6 +87,7 @@ impl<'a> Check<'a> {
 
     /// Compares the chunks of a range as the owner cuts it; true where the range is done, else `after` is where it goes on.
     async fn digest(&mut self, range: KeyRange, cut: Cut, after: &mut Option<String>) -> Result<bool, Fault> {
+        self.report.cost.pages += 2;
         let owned = self.pair.owner.digests(self.ask(range.clone(), cut)).await?;
         let Some(last) = owned.chunks.last() else { return Ok(true) };
         let through = if owned.ended { range.through.clone() } else { last.through.clone() };
@@ -109,6 +111,7 @@ impl<'a> Check<'a> {
                 None => *fenced.insert(self.fence(&owned.position).await?),
             };
             if reached {
+                self.report.cost.pages += 1;
                 let again = self.pair.copy.digests(self.ask(chunk.clone(), Cut::After(Vec::new()))).await?;
                 self.report.cost.digested += again.chunks.first().map_or(0, |again| again.digest.count);
                 if self.equal(owned_chunk, again.chunks.first()) {
@@ -155,6 +158,7 @@ impl<'a> Check<'a> {
             let ended = owned.rows.len() < MAX_PAGE;
             let last = owned.rows.last().map(|row| row.key.clone());
             let through = if ended { chunk.through.clone() } else { last.clone() };
+            self.report.cost.pages += 1;
             self.report.cost.rows_read += owned.rows.len() as u64;
             self.merge(owned.rows, KeyRange { after: range.after, through }).await?;
             if ended {
@@ -175,6 +179,7 @@ impl<'a> Check<'a> {
             let read = PageRead { range: page, limit: MAX_PAGE, detail: self.options.detail };
             let copied = self.pair.copy.read_page(read).await?.rows;
             let ended = copied.len() < MAX_PAGE;
+            self.report.cost.pages += 1;
             self.report.cost.rows_read += copied.len() as u64;
             self.hold(held + copied.len());
             after = copied.last().map(|row| row.key.clone());
@@ -209,6 +214,7 @@ impl<'a> Check<'a> {
             let range = KeyRange { after: after.take(), through: None };
             let read = PageRead { range, limit: MAX_KEYS, detail: Detail::Versions };
             let rows = self.pair.copy.read_page(read).await?.rows;
+            self.report.cost.pages += 1;
             self.report.cost.rows_read += rows.len() as u64;
             self.hold(rows.len());
             let ended = rows.len() < MAX_KEYS;
@@ -228,7 +234,10 @@ impl<'a> Check<'a> {
     pub(crate) async fn fence(&mut self, position: &PositionToken) -> Result<bool, Fault> {
         let began = tasks::instant();
         let reached = self.pair.copy.wait_for(position, self.patience).await?;
-        self.patience = self.patience.saturating_sub(began.elapsed());
+        let waited = began.elapsed();
+        self.patience = self.patience.saturating_sub(waited);
+        // Waiting is no work that others would have to make room for.
+        self.working += waited;
         self.report.cost.fences += 1;
         self.behind = self.pair.noted(&reached, self.host.now()).or(self.behind);
         Ok(reached == Reached::Yes)
@@ -252,8 +261,9 @@ impl<'a> Check<'a> {
 
     /// Leaves the machine to others for its share of the time.
     async fn rest(&mut self) {
-        let worked = self.working.elapsed();
-        let rest = self.options.rest(worked);
+        let (worked, share) = (self.working.elapsed(), self.options.pace.share_now());
+        self.report.cost.least_share = self.report.cost.least_share.min(share);
+        let rest = Pace::rest(worked, share);
         if rest < SHORTEST_REST {
             return;
         }

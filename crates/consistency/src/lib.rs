@@ -6,7 +6,7 @@
 //!
 //! * [`canonical`]: one form of content, whatever the engine; [`digest`]: many rows in one small value;
 //! * [`row`]: rows, keys, ranges; [`row_set`]: the port that an owner and a copy answer;
-//! * [`verdict`]: what is said; inside: `judge`, the rule for one row; [`pair`], [`options`];
+//! * [`verdict`]: what is said; inside: `judge`, the rule for one row; [`pair`], [`options`], [`pace`];
 //! * [`check`]: the sweep; [`verify`]: rows one by one; [`repair`]: the owner's row once more;
 //! * [`memory`]: an owner and a copy in memory, for tests and for measuring.
 
@@ -16,6 +16,7 @@ pub mod digest;
 mod judge;
 pub mod memory;
 pub mod options;
+pub mod pace;
 pub mod pair;
 pub mod repair;
 pub mod row;
@@ -26,6 +27,7 @@ pub mod verify;
 pub use canonical::Content;
 pub use digest::Digest;
 pub use options::CheckOptions;
+pub use pace::Pace;
 pub use pair::{Pair, PairError};
 pub use repair::{Budget, Outcome, Policy, RepairEntry};
 pub use row::{Detail, KeyRange, Row, number_key};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::pace::Pace;
 use crate::row::Detail;
 
 /// How a check is made.
@@ -19,8 +20,8 @@ pub struct CheckOptions {
     pub patience: Duration,
     /// How often a row that moves is looked at before it counts as unverified, at least 2.
     pub rounds: u32,
-    /// The share of the time that the check may work, in percent, 1 to 100; it rests for the others in between.
-    pub share: u32,
+    /// How much of the time the check may work; it rests for the others in between.
+    pub pace: Pace,
 }
 
 impl CheckOptions {
@@ -32,7 +33,7 @@ impl CheckOptions {
         leaf_rows: 256,
         patience: Duration::from_secs(5),
         rounds: 16,
-        share: 100,
+        pace: Pace::FULL,
     };
 
     /// A content sweep that may use all of its time.
@@ -46,15 +47,9 @@ impl CheckOptions {
         }
     }
 
-    /// The same, working at most this share of its time.
+    /// The same, at this pace.
     #[must_use]
-    pub const fn sharing(self, percent: u32) -> Self {
-        Self { share: percent, ..self }
-    }
-
-    /// How long to rest after working for `worked`.
-    pub(crate) fn rest(&self, worked: Duration) -> Duration {
-        let share = self.share.clamp(1, 100);
-        worked * (100 - share) / share
+    pub const fn at(self, pace: Pace) -> Self {
+        Self { pace, ..self }
     }
 }

@@ -160,7 +160,7 @@ impl PairReport {
 }
 
 /// What a check took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cost {
     /// Rows that digests were made of, at both sides.
@@ -169,16 +169,46 @@ pub struct Cost {
     pub rows_read: u64,
     /// Rows that were looked at one by one.
     pub rows_judged: u64,
+    /// Pages of rows or digests that were asked for, at both sides.
+    pub pages: u64,
     /// How often the copy was waited for.
     pub fences: u64,
     /// The most rows that were in memory at once.
     pub most_rows_held: u64,
-    /// How long it worked.
+    /// The least share of its time that it was to work, in percent: less than the usual one where the machine was busy.
+    pub least_share: u32,
+    /// How long it worked, waiting for the copy left out.
     #[serde(rename = "workedMillis", with = "millis")]
     pub worked: Duration,
     /// How long it held back for the others.
     #[serde(rename = "restedMillis", with = "millis")]
     pub rested: Duration,
+}
+
+impl Default for Cost {
+    fn default() -> Self {
+        let none = Duration::ZERO;
+        Self {
+            digested: 0,
+            rows_read: 0,
+            rows_judged: 0,
+            pages: 0,
+            fences: 0,
+            most_rows_held: 0,
+            least_share: 100,
+            worked: none,
+            rested: none,
+        }
+    }
+}
+
+impl Cost {
+    /// How long a page took on average, in milliseconds; `None` where none was asked for.
+    #[expect(clippy::cast_precision_loss, reason = "an average for people")]
+    pub fn millis_a_page(&self) -> Option<f64> {
+        let pages = (self.pages > 0).then_some(self.pages as f64)?;
+        Some(self.worked.as_secs_f64() * 1_000.0 / pages)
+    }
 }
 
 mod millis {

@@ -62,6 +62,7 @@ impl Check<'_> {
         let owned = self.pair.owner.read_keys(keys.clone(), detail).await?;
         let fenced = self.fence(&owned.position).await?;
         let copied = self.pair.copy.read_keys(keys, detail).await?;
+        self.report.cost.pages += 2;
         self.report.cost.rows_read += (owned.rows.len() + copied.rows.len()) as u64;
         let (mut owned, mut copied) = (by_key(owned.rows), by_key(copied.rows));
         self.hold(owned.len() + copied.len());
@@ -87,6 +88,7 @@ impl Check<'_> {
             return Ok(behind);
         }
         let mut read = by_key(self.pair.owner.read_keys(again.iter().cloned().collect(), detail).await?.rows);
+        self.report.cost.pages += 1;
         self.report.cost.rows_read += read.len() as u64;
         for key in again {
             let (owner, copy, now) = (owned.get(&key), copied.get(&key), read.get(&key));

@@ -10,6 +10,7 @@
 //! * [`queries`]: reading; `http`: the public routes;
 //! * [`neighbours`], [`config`], [`service`]: whom it asks, its settings, and all of it put together.
 
+pub mod books;
 pub mod commands;
 pub mod config;
 pub mod domain;

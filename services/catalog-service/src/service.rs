@@ -6,6 +6,7 @@ use axum::Router;
 use futures::future::join_all;
 use madrigal_bus::TopicSource;
 use madrigal_cache::Inspection;
+use madrigal_contracts::books::{ListMovedSagas, ReadSagaReservations};
 use madrigal_contracts::catalog::{ConfirmReservation, QuoteProducts, ReleaseReservation, ReserveStock, ReturnStock};
 use madrigal_contracts::projections::answering;
 use madrigal_contracts::rows;
@@ -20,6 +21,7 @@ use madrigal_sqlite::{Database, DatabaseOptions, SqliteSnapshots, SqliteViews};
 use madrigal_telemetry::Check;
 use utoipa::OpenApi;
 
+use crate::books::SagaReservations;
 use crate::commands::{CatalogAnswers, EditMerger, Expiry, RatingDesk, StockDesk};
 use crate::config::CatalogConfig;
 use crate::http::{Api, CatalogApi};
@@ -108,7 +110,10 @@ impl CatalogService {
         let api = Arc::new(Api { desk: desk.clone(), queries, ratings, edits, host });
 
         let answers = Arc::new(CatalogAnswers::new(desk.clone(), quotes, Arc::clone(&store)));
+        let books = Arc::new(SagaReservations::new(Arc::clone(&store)));
         let calls = Calls::new(SERVICE)
+            .on::<ListMovedSagas>(Arc::clone(&books))
+            .on::<ReadSagaReservations>(books)
             .on::<QuoteProducts>(Arc::clone(&answers))
             .on::<ReserveStock>(Arc::clone(&answers))
             .on::<ReleaseReservation>(Arc::clone(&answers))

@@ -5,6 +5,7 @@
 //! [`madrigal_core::Fault`].
 
 pub mod analytics;
+pub mod books;
 pub mod catalog;
 pub mod changes;
 pub mod copies;

@@ -1,10 +1,11 @@
 //! order-service: orders from the draft to the door, event-sourced, placed and cancelled by sagas.
 //!
 //! Rooms in reading order: [`events`] (the facts), [`aggregates`] (the rules), [`sagas`] (placing and cancelling across
-//! services), [`commands`] and [`queries`] (what the API asks), [`projections`] (the order view), [`row_sets`] (what the
-//! monitor compares), [`neighbours`] (who is asked), [`http`] (the API), [`config`], [`service`].
+//! services), [`commands`] and [`queries`] (what the API asks), [`projections`] (the order view), [`row_sets`] and [`books`]
+//! (what the monitor compares), [`neighbours`] (who is asked), [`http`] (the API), [`config`], [`service`].
 
 pub mod aggregates;
+pub mod books;
 pub mod commands;
 pub mod config;
 pub mod events;

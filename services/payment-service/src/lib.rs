@@ -7,11 +7,13 @@
 //! * [`provider`]: the port to whoever moves the money; [`sandbox`]: the stand-in for it, with a ledger of its own;
 //! * [`store`]: the streams `payment-{sagaId}`; [`commands`]: charge and refund; [`queries`]: what is shown;
 //! * [`http`]: the public routes, for operators and services; [`topics`]: what others may hear;
+//! * [`books`]: what the monitor compares with the orders;
 //! * [`config`], [`service`]: putting it together.
 //!
 //! The intent is durable before the provider is called, and the outcome before anybody is answered. So whatever is lost in
 //! between, the same call again asks the provider under the same key, and the provider charges a key once.
 
+pub mod books;
 pub mod commands;
 pub mod config;
 pub mod domain;

@@ -153,6 +153,24 @@ pub trait PaymentProvider: Send + Sync + 'static {
     /// Safe: reads only.
     async fn ledger(&self, after: u64, limit: usize) -> Result<LedgerPage, ProviderError>;
 
+    /// The ledger's entries under one key, in order of position. Looks through the whole ledger where a provider cannot do
+    /// better.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    async fn entries_of(&self, key: &str) -> Result<Vec<LedgerEntry>, ProviderError> {
+        let (mut found, mut after) = (Vec::new(), Some(0));
+        while let Some(from) = after {
+            let page = self.ledger(from, MAX_LEDGER_PAGE).await?;
+            found.extend(page.entries.into_iter().filter(|entry| entry.key == key));
+            after = page.next;
+        }
+        Ok(found)
+    }
+
     /// Whether the provider answers at all.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use madrigal_core::{Fault, PositionToken, RecordedEvent};
 
 use crate::commands::PROVIDER;
-use crate::provider::{LedgerPage, PaymentProvider};
+use crate::provider::{LedgerEntry, LedgerPage, PaymentProvider};
 use crate::store::{LoadedPayment, PaymentStore};
 
 /// Reads payments. Cheap to clone.
@@ -47,6 +47,15 @@ impl PaymentQueries {
     /// A [`Fault`] if the provider does not show it.
     pub async fn ledger(&self, after: u64, limit: usize) -> Result<LedgerPage, Fault> {
         self.provider.ledger(after, limit).await.map_err(|error| Fault::not_applied(PROVIDER, "ledger", error))
+    }
+
+    /// The ledger's entries of one saga.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the provider does not show it.
+    pub async fn entries_of(&self, saga_id: &str) -> Result<Vec<LedgerEntry>, Fault> {
+        let entries = self.provider.entries_of(saga_id).await;
+        entries.map_err(|error| Fault::not_applied(PROVIDER, "entries-of", error))
     }
 
     /// Whether the provider answers. Asks for nothing that takes longer with a longer history.

@@ -16,7 +16,7 @@ use madrigal_event_store::DynEventStore;
 use self::ledger::{Account, Ledger, SandboxEvent};
 use self::token::Behaviour;
 use self::totals::RunningTotals;
-use crate::provider::{Charge, GivenBack, LedgerPage, MAX_LEDGER_PAGE, PaymentProvider, ProviderError};
+use crate::provider::{Charge, GivenBack, LedgerEntry, LedgerPage, MAX_LEDGER_PAGE, PaymentProvider, ProviderError};
 
 /// How often one call decides again after somebody else wrote under the same key.
 const ATTEMPTS: u32 = 16;
@@ -119,6 +119,10 @@ impl PaymentProvider for Sandbox {
         let (entries, next) = self.ledger.entries(after, limit).await.map_err(broken)?;
         let (totals, totals_through) = self.totals.catch_up(&self.ledger).await.map_err(broken)?;
         Ok(LedgerPage { entries, next, totals, totals_through })
+    }
+
+    async fn entries_of(&self, key: &str) -> Result<Vec<LedgerEntry>, ProviderError> {
+        self.ledger.entries_of(key).await.map_err(broken)
     }
 
     async fn ping(&self) -> Result<(), ProviderError> {

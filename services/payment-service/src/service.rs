@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use madrigal_bus::DynTopicSource;
+use madrigal_contracts::books::{ListMovedSagas, ReadSagaAccounts};
 use madrigal_contracts::payment::{ChargePayment, RefundPayment};
 use madrigal_contracts::story::TellPayments;
 use madrigal_core::tasks::StopSignal;
@@ -13,6 +14,7 @@ use madrigal_http::calls::Calls;
 use madrigal_telemetry::Check;
 use utoipa::OpenApi;
 
+use crate::books::Accounts;
 use crate::commands::Payments;
 use crate::config::PaymentConfig;
 use crate::http::{self, PaymentsApi};
@@ -52,7 +54,10 @@ impl PaymentService {
         let payments = Payments::new(store.clone(), Arc::clone(&provider));
         let answers = Arc::new(payments.clone());
         let queries = PaymentQueries::new(store, provider);
+        let books = Arc::new(Accounts::new(queries.clone()));
         let calls = Calls::new(SERVICE)
+            .on::<ListMovedSagas>(Arc::clone(&books))
+            .on::<ReadSagaAccounts>(books)
             .on::<ChargePayment>(Arc::clone(&answers))
             .on::<RefundPayment>(answers)
             .on::<TellPayments>(Arc::new(queries.clone()));

@@ -1,11 +1,13 @@
 //! The monitor: owners and copies compared, fenced by positions, by day and by night.
 //!
 //! * [`pairs`]: which rows are compared with which; [`state`]: what was found, put together over sweeps of both kinds;
-//! * [`sweeps`]: checks, as asked for and by schedule; [`books`]: what must hold in rows by themselves; [`mending`]: repairs, by hand and by policy, and their record;
+//! * [`sweeps`]: checks, as asked for and by schedule; `load`: how busy the machine is; [`books`]: what must hold between
+//!   services, and in rows by themselves; [`mending`]: repairs, by hand and by policy, and their record;
 //! * [`report`]: the brief's report; `http`: the routes.
 
 pub mod books;
 mod http;
+mod load;
 pub mod mending;
 pub mod pairs;
 pub mod report;
@@ -24,6 +26,7 @@ use madrigal_sqlite::Database;
 use madrigal_telemetry::Check;
 use utoipa::OpenApi;
 
+use self::books::{BookKeepers, Books};
 use self::mending::Repairs;
 use self::pairs::Pairs;
 use self::report::Report;
@@ -36,8 +39,10 @@ pub struct MonitorConfig {
     pub versions_every: Duration,
     /// The same for content sweeps. Default 15 minutes.
     pub content_every: Duration,
-    /// The share of its time that a scheduled sweep may work, in percent. Default 25.
+    /// The share of its time that a scheduled sweep may work while the machine is quiet, in percent. Default 25.
     pub share: u32,
+    /// The share that is left to it while the machine is busy, in percent. Default 5.
+    pub share_when_busy: u32,
     /// Rows of one pair that the policy may repair in an hour: *missing* and *stale* ones only; 0 is none. Default 100.
     pub repairs_per_hour: u32,
 }
@@ -48,6 +53,7 @@ impl Default for MonitorConfig {
             versions_every: Duration::from_secs(20),
             content_every: Duration::from_secs(900),
             share: 25,
+            share_when_busy: 5,
             repairs_per_hour: 100,
         }
     }
@@ -66,10 +72,27 @@ pub(crate) struct Parts {
     pub(crate) states: States,
     pub(crate) repairs: Repairs,
     pub(crate) running: sweeps::Running,
+    /// Where there is somebody who keeps them.
+    books: Option<Books>,
+}
+
+/// Whom the monitor asks.
+#[derive(Debug, Clone, Default)]
+pub struct Watched {
+    /// The services that hold row sets.
+    pub services: Vec<Neighbour>,
+    /// Those that keep the books between services; `None` leaves them out.
+    pub books: Option<BookKeepers>,
+}
+
+impl From<Vec<Neighbour>> for Watched {
+    fn from(services: Vec<Neighbour>) -> Self {
+        Self { services, books: None }
+    }
 }
 
 impl Monitor {
-    /// A monitor of the row sets that these services hold; its record is kept in `database`.
+    /// A monitor of the row sets and books that these services hold; its record is kept in `database`.
     ///
     /// # Errors
     /// A [`Fault`] where the database cannot be used.
@@ -78,12 +101,14 @@ impl Monitor {
     /// Safe to repeat.
     pub async fn open(
         config: MonitorConfig,
-        services: Vec<Neighbour>,
+        watched: impl Into<Watched>,
         database: Database,
         host: Host,
     ) -> Result<Self, Fault> {
+        let Watched { services, books } = watched.into();
         let parts = Parts {
             pairs: Pairs::new(services, host.clone()),
+            books: books.map(Books::new),
             states: States::default(),
             repairs: Repairs::open(database).await?,
             running: sweeps::Running::default(),

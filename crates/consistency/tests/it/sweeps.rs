@@ -1,7 +1,7 @@
 //! What a sweep costs, and how much it holds.
 
 use madrigal_consistency::row_set::MAX_PAGE;
-use madrigal_consistency::{CheckOptions, Content, Damage, Detail, Issue, RowSet, Verdict, number_key};
+use madrigal_consistency::{CheckOptions, Content, Damage, Detail, Issue, Pace, RowSet, Verdict, number_key};
 
 use crate::world::World;
 
@@ -71,9 +71,9 @@ async fn a_copy_that_holds_a_part_lacks_nothing_and_must_not_have_what_the_owner
 
 #[tokio::test(start_paused = true)]
 async fn a_check_leaves_the_others_their_share_of_the_time() {
-    assert_eq!(CheckOptions::VERSIONS.share, 100);
+    assert_eq!(CheckOptions::VERSIONS.pace.share_now(), 100);
     let world = World::new(5, 20_000, false);
-    let options = CheckOptions { chunks: 1, ..CheckOptions::VERSIONS }.sharing(25);
+    let options = CheckOptions { chunks: 1, ..CheckOptions::VERSIONS }.at(Pace::sharing(25));
     let report = world.pair().check(&options, &world.host).await;
     assert_eq!(report.verdict(), Verdict::Consistent);
     // Time stands still here unless somebody sleeps: it worked for no time, so it owes no rest.

@@ -53,6 +53,9 @@ impl<'de> Deserialize<'de> for ProductId {
 pub struct SagaKey(Arc<str>);
 
 impl SagaKey {
+    /// The category of reservations' streams.
+    pub const CATEGORY: &'static str = "reservation";
+
     /// The key, or `None` if the text has another form.
     pub fn parse(text: &str) -> Option<Self> {
         ((1..=100).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| Self(text.into()))
@@ -65,7 +68,7 @@ impl SagaKey {
 
     /// The stream of the reservation.
     pub fn stream(&self) -> StreamName {
-        stream("reservation", &self.0)
+        stream(Self::CATEGORY, &self.0)
     }
 }
 

@@ -162,6 +162,22 @@ impl Ledger {
         Ok((entries, (through < end).then_some(through.0)))
     }
 
+    /// Entries under `key`.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the store broke.
+    pub async fn entries_of(&self, key: &str) -> Result<Vec<LedgerEntry>, Fault> {
+        // A key that cannot name a stream has nothing under it.
+        let Ok(stream) = stream(key) else { return Ok(Vec::new()) };
+        // Under a key nothing happens any more once it is closed: one read is all of it.
+        let slice = self.store.read_stream(&stream, StreamRead::START).await?;
+        let mut entries = Vec::with_capacity(slice.events.len());
+        for event in &slice.events {
+            entries.extend(entry(event)?);
+        }
+        Ok(entries)
+    }
+
     /// Recorded events after a position, through which position they go, and the ledger's end.
     ///
     /// # Errors

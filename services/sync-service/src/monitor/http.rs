@@ -21,8 +21,6 @@ use super::sweeps::CheckAsked;
 
 /// How long a request waits for its check before it is answered with 202.
 const WAIT: Duration = Duration::from_secs(10);
-/// How often it looks.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The longest reason of a repair, in characters.
 const MAX_REASON: usize = 500;
 /// Entries of the record in one answer.
@@ -55,7 +53,7 @@ pub(super) struct CheckBody {
     /// Contents too, not versions only.
     #[serde(default)]
     deep: bool,
-    /// One pair only, as in `orders.view`.
+    /// One pair or book only, as in `orders.view` or `books.money`.
     #[schema(min_length = 1, max_length = 64, pattern = "^[a-z.-]+$")]
     pair: Option<String>,
     /// Rows that diverge are repaired (at most 500), and everything is looked at once more.
@@ -75,22 +73,16 @@ pub(super) struct CheckBody {
     security(("bearer" = [])))]
 async fn check(State(monitor): State<Monitor>, caller: Caller, Body(body, _): Body<CheckBody>) -> Answered<Response> {
     caller.require_operator()?;
-    if body.pair.as_deref().is_some_and(|name| super::pairs::PAIRS.iter().all(|pair| pair.name != name)) {
+    let known = |name: &str| super::pairs::PAIRS.iter().any(|pair| pair.name == name) || super::books::is_book(name);
+    if body.pair.as_deref().is_some_and(|name| !known(name)) {
         return Err(problem::not_found("such pair"));
     }
     let repair_as = body.repair.then(|| caller.actor());
     let id = monitor.begin_check(CheckAsked { deep: body.deep, pair: body.pair, repair_as });
-    let done = tasks::within(WAIT, async {
-        loop {
-            if let Some(Some(report)) = monitor.parts.running.of(&id) {
-                return report;
-            }
-            tasks::sleep(LOOK_EVERY).await;
-        }
-    });
-    Ok(match done.await {
-        Some(report) => Json(report).into_response(),
-        None => under_way(&id),
+    Ok(match tasks::within(WAIT, monitor.parts.running.done(&id)).await {
+        Some(Some(report)) => Json(report).into_response(),
+        // Not done, or (after twenty further checks) forgotten.
+        Some(None) | None => under_way(&id),
     })
 }
 
@@ -182,6 +174,9 @@ async fn repair(
     }
     let found = monitor.parts.states.divergence(&id);
     let (declared, divergence) = found.ok_or_else(|| problem::not_found("such row that diverges"))?;
+    if super::books::is_book(declared.name) {
+        return Err(problem::not_found("copy to repair: a book tells what a person must look into"));
+    }
     let entry = monitor.repair_because(declared, divergence, body.apply, &caller.actor(), body.reason).await;
     Ok(Json(entry.map_err(|fault| problem::from_fault(&fault))?).into_response())
 }

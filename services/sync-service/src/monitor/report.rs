@@ -56,9 +56,10 @@ pub struct PairCheck {
     /// Since when every look has found it behind.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub behind_since: Option<Timestamp>,
-    /// What the owner had then was compared.
-    #[schema(value_type = String, format = DateTime)]
-    pub verified_through: Timestamp,
+    /// Every row that the owner had then was verified, but for those that are counted as unverified since they moved
+    /// whenever they were looked at. Stays where it is while the copy is behind, or cannot be checked to the end.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub verified_through: Option<Timestamp>,
     /// When the last sweep ended.
     #[schema(value_type = String, format = DateTime)]
     pub checked_at: Timestamp,
@@ -71,7 +72,10 @@ pub struct PairCheck {
     pub trouble: Option<String>,
     /// Rows that diverge, at most 100.
     pub inconsistencies: Vec<Inconsistency>,
-    /// What the sweep took.
+    /// How long a page took on average, in milliseconds.
+    pub millis_a_page: Option<f64>,
+    /// What the sweep took: pages and rows that were read, how long it worked and rested, the least share of its time that
+    /// it was to work.
     #[schema(value_type = Object)]
     pub cost: madrigal_consistency::Cost,
 }
@@ -136,7 +140,7 @@ impl PairCheck {
             unverified_entities: report.unverified,
             behind_by: report.behind.and_then(|behind| behind.by),
             behind_since: report.behind.map(|behind| behind.since),
-            verified_through: report.began_at,
+            verified_through: state.verified_through,
             checked_at: report.ended_at,
             sweep: match report.detail {
                 Detail::Versions => "versions",
@@ -145,6 +149,7 @@ impl PairCheck {
             content_checked_at: state.content_at,
             trouble: report.trouble.clone(),
             inconsistencies: inconsistencies(state).take(NAMED).collect(),
+            millis_a_page: report.cost.millis_a_page(),
             cost: report.cost,
         }
     }

@@ -17,6 +17,9 @@ pub struct PairState {
     pub report: PairReport,
     /// When the last content sweep ended.
     pub content_at: Option<Timestamp>,
+    /// Every row that its owner had then was verified, but for those that are counted as unverified since they moved whenever
+    /// they were looked at; a sweep that did not come to its end, or met a copy that was behind, leaves it where it was.
+    pub verified_through: Option<Timestamp>,
     /// When each row that diverges was first found, by key.
     pub found_at: BTreeMap<String, Timestamp>,
 }
@@ -61,7 +64,10 @@ impl States {
     pub fn swept(&self, declared: DeclaredPair, report: PairReport) -> PairState {
         let mut states = self.states();
         let before = states.remove(declared.name);
-        let (content_before, mut known) = before.map_or((None, BTreeMap::new()), |it| (it.content_at, it.found_at));
+        let (content_before, verified_before, mut known) =
+            before.map_or((None, None, BTreeMap::new()), |it| (it.content_at, it.verified_through, it.found_at));
+        let whole = report.trouble.is_none() && report.behind.is_none();
+        let verified_through = if whole { Some(report.began_at) } else { verified_before };
         let deep = report.detail == Detail::Content && report.trouble.is_none();
         let content_at = if deep { Some(report.ended_at) } else { content_before };
         let found_at = report.divergences.iter().map(|row| {
@@ -69,7 +75,7 @@ impl States {
             (row.key.clone(), first)
         });
         let found_at = found_at.collect();
-        let state = PairState { declared, report, content_at, found_at };
+        let state = PairState { declared, report, content_at, verified_through, found_at };
         states.insert(declared.name, state.clone());
         state
     }

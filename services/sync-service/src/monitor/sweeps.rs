@@ -2,18 +2,36 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use madrigal_consistency::{CheckOptions, Detail, Pair, PairReport, Verdict};
+use madrigal_consistency::{CheckOptions, Detail, Pace, Pair, PairReport, Verdict};
 use madrigal_core::tasks::{self, Instant, StopSignal};
 use metrics::gauge;
+use tokio::sync::Notify;
 
 use super::pairs::DeclaredPair;
 use super::report::Report;
 use super::state::{PairState, with_known};
-use super::{Monitor, books};
+use super::{Monitor, books, load};
 
 /// How long operators' checks are remembered: so many of them.
 const REMEMBERED: usize = 20;
+
+/// The pair whose copy the book of stock is kept over.
+const STOCKS: &str = "stock.view";
+/// How long the books may work in one sweep by schedule: what is left then is left to the next one.
+const BOOKS_BY_SCHEDULE: Duration = Duration::from_secs(2);
+
+/// How everything is swept.
+#[derive(Debug, Clone, Copy)]
+struct Sweep {
+    detail: Detail,
+    pace: Pace,
+    /// How long the books may work.
+    budget: Duration,
+    /// Whether the books begin anew.
+    anew: bool,
+}
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,27 +46,49 @@ pub struct CheckAsked {
 
 /// Checks that operators asked for: running, and done.
 #[derive(Debug, Default)]
-pub(crate) struct Running(Mutex<VecDeque<(String, Option<Report>)>>);
+pub(crate) struct Running {
+    checks: Mutex<VecDeque<(String, Option<Report>)>>,
+    /// Told whenever one is done, or was begun and pushed another one out.
+    changed: Notify,
+}
 
 impl Running {
     fn begin(&self, id: String) {
-        let mut checks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
         checks.push_back((id, None));
         if checks.len() > REMEMBERED {
             checks.pop_front();
+            drop(checks);
+            self.changed.notify_waiters();
         }
     }
 
     fn end(&self, id: &str, report: &Report) {
-        let mut checks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(check) = checks.iter_mut().find(|check| check.0 == id) {
             check.1 = Some(report.clone());
+        }
+        drop(checks);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until the check with this id is done; `None` where it is not remembered (any more).
+    pub(crate) async fn done(&self, id: &str) -> Option<Report> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // From here on nothing is missed.
+            changed.as_mut().enable();
+            match self.of(id)? {
+                Some(report) => return Some(report),
+                None => changed.await,
+            }
         }
     }
 
     /// The check with this id, and its report if it is done.
     pub(crate) fn of(&self, id: &str) -> Option<Option<Report>> {
-        let checks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
         checks.iter().find(|check| check.0 == id).map(|check| check.1.clone())
     }
 }
@@ -60,12 +100,15 @@ impl Monitor {
     /// Safe: pairs that were checked are in the next report.
     pub async fn check(&self, asked: &CheckAsked) -> Report {
         let detail = if asked.deep { Detail::Content } else { Detail::Versions };
-        let checked = self.sweep(detail, asked.pair.as_deref(), 100).await;
+        let sweep = Sweep { detail, pace: Pace::FULL, budget: Duration::MAX, anew: asked.deep };
+        let checked = self.sweep(sweep, asked.pair.as_deref()).await;
         let mut names: Vec<&str> = checked.iter().map(|state| state.declared.name).collect();
         if let Some(by) = &asked.repair_as {
-            self.repair_all(&checked, by).await;
+            let copies: Vec<PairState> =
+                checked.iter().filter(|state| !books::is_book(state.declared.name)).cloned().collect();
+            self.repair_all(&copies, by).await;
             // What was repaired is looked at once more, with everything else.
-            let again = self.sweep(detail, asked.pair.as_deref(), 100).await;
+            let again = self.sweep(sweep, asked.pair.as_deref()).await;
             names = again.iter().map(|state| state.declared.name).collect();
         }
         let states: Vec<PairState> = names.iter().filter_map(|name| self.parts.states.of(name)).collect();
@@ -95,9 +138,15 @@ impl Monitor {
             }
             let began = tasks::instant();
             let detail = if deep { Detail::Content } else { Detail::Versions };
+            let pace = Pace::sharing(config.share).slowing(config.share_when_busy, load::busy);
+            let sweep = Sweep { detail, pace, budget: BOOKS_BY_SCHEDULE, anew: false };
             tokio::select! {
                 () = stop.cancelled() => return,
-                swept = self.sweep(detail, None, config.share) => self.repair_by_policy(&swept).await,
+                swept = self.sweep(sweep, None) => {
+                    let copies: Vec<PairState> =
+                        swept.into_iter().filter(|state| !books::is_book(state.declared.name)).collect();
+                    self.repair_by_policy(&copies).await;
+                }
             }
             let rest = config.versions_every.saturating_sub(began.elapsed()).max(config.versions_every / 4);
             if tasks::sleep_or_stopped(rest, &stop).await {
@@ -106,28 +155,43 @@ impl Monitor {
         }
     }
 
-    /// Sweeps all pairs, or one, one after the other.
-    async fn sweep(&self, detail: Detail, only: Option<&str>, share: u32) -> Vec<PairState> {
-        let found = self.parts.pairs.find(only).await;
+    /// Sweeps all pairs and books, or one, one after the other.
+    async fn sweep(&self, sweep: Sweep, only: Option<&str>) -> Vec<PairState> {
         let mut swept = BTreeMap::new();
+        // The book of stock is a part of the rows of its copy.
+        let of_stock = only == Some(books::STOCK.name);
+        let pair = if of_stock { Some(STOCKS) } else { only };
+        let found = self.parts.pairs.find(pair).await;
         for (declared, trouble) in found.troubles {
-            let report = PairReport::failed(declared.name, detail, self.parts.host.now(), trouble);
+            let declared = if of_stock { books::STOCK } else { declared };
+            let report = PairReport::failed(declared.name, sweep.detail, self.parts.host.now(), trouble);
             swept.insert(declared.name, self.noted(declared, report));
         }
         for (declared, pair) in found.pairs {
-            let report = self.sweep_pair(declared, &pair, detail, share).await;
-            swept.insert(declared.name, self.noted(declared, report));
-            if detail == Detail::Content && declared.copy == books::STOCK.copy {
-                let report = books::check(&pair, &self.parts.host).await;
+            if !of_stock {
+                let report = self.sweep_pair(declared, &pair, sweep).await;
+                swept.insert(declared.name, self.noted(declared, report));
+            }
+            if declared.name == STOCKS && (of_stock || sweep.detail == Detail::Content) {
+                let report = books::stock::check(&pair, &self.parts.host).await;
                 swept.insert(books::STOCK.name, self.noted(books::STOCK, report));
+            }
+        }
+        if let Some(kept) = self.parts.books.as_ref().filter(|_| only.is_none_or(books::is_of_sagas)) {
+            let asked = books::Asked { anew: sweep.anew, pace: sweep.pace, budget: sweep.budget };
+            for (declared, report) in kept.check(asked, &self.parts.host).await {
+                let state = self.noted(declared, report);
+                if only.is_none_or(|only| only == declared.name) {
+                    swept.insert(declared.name, state);
+                }
             }
         }
         swept.into_values().collect()
     }
 
-    async fn sweep_pair(&self, declared: DeclaredPair, pair: &Arc<Pair>, detail: Detail, share: u32) -> PairReport {
-        let host = &self.parts.host;
-        let sweep = pair.check(&CheckOptions::of(detail).sharing(share), host).await;
+    async fn sweep_pair(&self, declared: DeclaredPair, pair: &Arc<Pair>, sweep: Sweep) -> PairReport {
+        let (host, detail) = (&self.parts.host, sweep.detail);
+        let sweep = pair.check(&CheckOptions::of(detail).at(sweep.pace), host).await;
         let known = self.parts.states.of(declared.name).map(|state| state.report.divergences).unwrap_or_default();
         if detail == Detail::Content || known.is_empty() {
             return sweep;
