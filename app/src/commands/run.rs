@@ -6,7 +6,7 @@ use anyhow::Context;
 use madrigal_core::Host;
 use madrigal_core::tasks;
 use madrigal_http::serve as serve_http;
-use madrigal_telemetry::LogOptions;
+use madrigal_telemetry::{LogOptions, Traces};
 use tokio::net::TcpListener;
 
 use super::signals::{Again, stop_on_signals};
@@ -23,12 +23,16 @@ const STOPPING: &str = "stopping: requests under way are finished first";
 pub(super) async fn up(settings: &Settings, up: Up) -> anyhow::Result<()> {
     let config = Config::load(settings, up.listen.map(|listen| (listen, None)))?.config;
     logs(&config);
+    let host = Host::system();
     survive_file_size_limits()?;
     let data = DataDir::open(&config.data)?;
     let listener = listen(config.listen).await?;
     let address = listener.local_addr()?;
     let shown = up.demo.then(Demo::default);
-    let composed = compose_all(&config, &data, &Host::system(), shown, &Wiring::direct()).await?;
+    // The recorder of metrics comes first: what is counted before it counts nothing.
+    madrigal_telemetry::metrics::metrics()?;
+    let traces = madrigal_telemetry::init_traces(&host);
+    let composed = compose_all(&config, &data, &host, shown, &Wiring::direct()).await?;
     let stop = stop_on_signals(STOPPING, Again::Kills)?;
     let serving = stop.clone();
     let (router, background) = composed.start(&stop);
@@ -48,6 +52,7 @@ pub(super) async fn up(settings: &Settings, up: Up) -> anyhow::Result<()> {
     }
     server.await.context("the server broke")?;
     background.ended().await;
+    finish(traces).await;
     Ok(())
 }
 
@@ -69,13 +74,24 @@ pub(super) async fn serve(settings: &Settings, serve: Serve) -> anyhow::Result<(
     };
     let listener = listen(address).await?;
     let address = listener.local_addr()?;
-    let composed: Composed = compose_one(service, &config, &data, &Host::system()).await?;
+    madrigal_telemetry::metrics::metrics()?;
+    let host = Host::system();
+    let traces = madrigal_telemetry::init_traces(&host);
+    let composed: Composed = compose_one(service, &config, &data, &host).await?;
     let stop = stop_on_signals(STOPPING, Again::Kills)?;
     let (router, background) = composed.start(&stop);
     output::message(&format!("{} is up: http://{address}/", service.name()));
     serve_http(listener, router, stop).await;
     background.ended().await;
+    finish(traces).await;
     Ok(())
+}
+
+/// The last spans end with the last of the background work.
+async fn finish(traces: Option<Traces>) {
+    if let Some(traces) = traces {
+        traces.finish().await;
+    }
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -11,8 +11,6 @@ use madrigal_http::{Edge, Neighbour, TokenSigner};
 use madrigal_notification_service::{NotificationConfig, NotificationNeighbours, NotificationService};
 use madrigal_order_service::{OrderConfig, OrderNeighbours, OrderService};
 use madrigal_payment_service::{PaymentConfig, PaymentService};
-use madrigal_sync_service::monitor::Watched;
-use madrigal_sync_service::monitor::books::BookKeepers;
 use madrigal_user_service::{MasterKeySource, UserConfig, UserService};
 
 use super::health::{CRITICAL, OPTIONAL, Topics, watch};
@@ -62,39 +60,34 @@ pub async fn compose_all(
     let payments = Arc::new(PaymentService::open(payment_config, host.clone()).await.map_err(opened)?);
     let mails = NotificationService::open(
         NotificationConfig::in_dir(data.room("notification-service")?),
-        NotificationNeighbours::showcase(wiring.to(users.calls()), host.clone()),
+        NotificationNeighbours::showcase(wiring.to("notification-service", users.calls()), host.clone()),
         host.clone(),
     )
     .await
     .map_err(opened)?;
     let mails = Arc::new(mails);
     let neighbours = OrderNeighbours {
-        users: wiring.to(users.calls()),
-        catalog: wiring.to(catalog.calls()),
-        payments: wiring.to(payments.calls()),
-        notifications: wiring.to(mails.calls()),
+        users: wiring.to("order-service", users.calls()),
+        catalog: wiring.to("order-service", catalog.calls()),
+        payments: wiring.to("order-service", payments.calls()),
+        notifications: wiring.to("order-service", mails.calls()),
     };
     let orders =
         OrderService::open(order_config(config, data, damage)?, neighbours, host.clone()).await.map_err(opened)?;
-    orders_are.is(wiring.to(orders.calls()));
+    orders_are.is(wiring.to("catalog-service", orders.calls()));
     let told = analytics::beside(orders.topics(), catalog.topics())?;
     let figures = analytics::open(data, told, damage, host).await?;
     let keepers = sync::Keepers {
-        users: wiring.to(users.calls()),
-        catalog: wiring.to(catalog.calls()),
-        analytics: wiring.to(figures.calls()),
+        users: wiring.to("sync-service", users.calls()),
+        catalog: wiring.to("sync-service", catalog.calls()),
+        analytics: wiring.to("sync-service", figures.calls()),
     };
     let facts = orders.topics().into_iter().chain(catalog.topics()).collect();
     let changes = Arc::new(users.changes().clone());
     let sync = sync::open(config, data, keepers, Some(changes), facts, host).await?;
-    let compared = [users.calls(), catalog.calls(), orders.calls(), figures.calls()].map(|calls| wiring.to(calls));
-    let books = BookKeepers {
-        orders: wiring.to(orders.calls()),
-        catalog: wiring.to(catalog.calls()),
-        payments: wiring.to(payments.calls()),
-    };
-    let watched = Watched { services: compared.into(), books: Some(books) };
-    let monitor = monitor::open(config, data, watched, host).await?;
+    let compared = [users.calls(), catalog.calls(), orders.calls(), figures.calls()];
+    let compared = compared.map(|calls| wiring.to("sync-service", calls));
+    let monitor = monitor::open(config, data, compared.into(), host).await?;
 
     let in_process = |service, router| Upstream { service, target: Target::InProcess(router) };
     let upstreams = vec![
@@ -124,12 +117,12 @@ pub async fn compose_all(
         openapi: compose::openapi(),
         operations: super::health::operations(health.clone(), metrics.clone()),
         storytellers: Storytellers {
-            orders: wiring.to(orders.calls()),
-            catalog: wiring.to(catalog.calls()),
-            payments: wiring.to(payments.calls()),
-            notifications: wiring.to(mails.calls()),
-            users: wiring.to(users.calls()),
-            analytics: wiring.to(figures.calls()),
+            orders: wiring.to("gateway", orders.calls()),
+            catalog: wiring.to("gateway", catalog.calls()),
+            payments: wiring.to("gateway", payments.calls()),
+            notifications: wiring.to("gateway", mails.calls()),
+            users: wiring.to("gateway", users.calls()),
+            analytics: wiring.to("gateway", figures.calls()),
         },
         demo: demo.map(|demo| super::console::hints(config, demo, &signer, host)),
         console,

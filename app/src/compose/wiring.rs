@@ -47,10 +47,11 @@ impl Wiring {
         &self.switches
     }
 
-    /// A neighbour that answers these calls.
-    pub(super) fn to(&self, calls: Arc<Calls>) -> Neighbour {
+    /// A neighbour of `caller` that answers these calls.
+    pub(super) fn to(&self, caller: &'static str, calls: Arc<Calls>) -> Neighbour {
         let service = calls.service();
         let neighbour = if self.round_trip { Neighbour::round_trip(calls) } else { Neighbour::in_process(calls) };
+        let neighbour = neighbour.called_by(caller);
         if !self.switchable {
             return neighbour;
         }

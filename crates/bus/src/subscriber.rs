@@ -100,6 +100,10 @@ impl Item for Message {
         self.to_json().ok().map(|json| ParkedPayload(json.get().to_owned()))
     }
 
+    fn traceparent(&self) -> Option<&str> {
+        self.traceparent.as_deref()
+    }
+
     fn poison(&self) -> Option<String> {
         let cause = || String::from_utf8_lossy(self.data.as_bytes()).into_owned();
         (self.kind == UNMAPPABLE).then(|| format!("the topic's owner could not map its event: {}", cause()))

@@ -7,7 +7,8 @@
 //! * [`host`]: clock and randomness, so that simulation can own them; [`tasks`]: spawning, sleeping, stopping;
 //! * [`time`]: [`Timestamp`]; [`id`]: identifiers; [`stream`], [`version`], [`position`]: where an event stands;
 //!   [`row_version`]: how new a copy of a row is;
-//! * [`event`]: the envelope; [`context`]: who asks, on whose behalf, and until when;
+//! * [`event`]: the envelope; [`context`]: who asks, on whose behalf, and until when; [`spans`]: what took how long, as part
+//!   of which trace;
 //! * [`money`]: integer minor units; [`sealed`]: personal fields, encrypted per person; [`secret`]: values that never print.
 
 pub mod context;
@@ -22,6 +23,7 @@ pub mod position;
 pub mod row_version;
 pub mod sealed;
 pub mod secret;
+pub mod spans;
 pub mod stream;
 pub mod tasks;
 pub mod time;

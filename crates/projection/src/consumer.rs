@@ -34,6 +34,8 @@ pub trait Item: Send + Sync + 'static {
     fn payload(&self) -> Option<ParkedPayload>;
     /// Why nobody can handle it, if that is known already.
     fn poison(&self) -> Option<String>;
+    /// The trace of whoever wrote it.
+    fn traceparent(&self) -> Option<&str>;
 }
 
 /// Where a group that has no checkpoint yet begins.
@@ -119,6 +121,8 @@ pub struct Delivery {
     pub id: String,
     /// From 1; only counts attempts since the consumer started.
     pub attempt: u32,
+    /// The trace that the handling is part of.
+    pub traceparent: Option<Arc<str>>,
 }
 
 /// Why an item was not handled.
@@ -180,6 +184,8 @@ pub trait Effect<I: Item>: Send + Sync + 'static {
 /// How a consumer works.
 #[derive(Debug, Clone, Copy)]
 pub struct ConsumerOptions {
+    /// Whose consumer it is, in spans.
+    pub service: &'static str,
     /// Items per poll and per commit, 1 to 10,000: also how many may come again after a crash.
     pub batch: usize,
     /// Lanes handled at the same time; 1 keeps the order of the whole log.
@@ -194,7 +200,14 @@ pub struct ConsumerOptions {
 
 impl Default for ConsumerOptions {
     fn default() -> Self {
-        Self { batch: 200, lanes_at_once: 1, wait: Duration::from_secs(5), inbox: true, max_parked_lanes: 10_000 }
+        Self {
+            service: "unnamed",
+            batch: 200,
+            lanes_at_once: 1,
+            wait: Duration::from_secs(5),
+            inbox: true,
+            max_parked_lanes: 10_000,
+        }
     }
 }
 

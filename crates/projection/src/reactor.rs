@@ -124,6 +124,10 @@ impl Item for Heard {
     fn poison(&self) -> Option<String> {
         self.poison.clone()
     }
+
+    fn traceparent(&self) -> Option<&str> {
+        self.event.metadata.traceparent.as_deref()
+    }
 }
 
 struct React {

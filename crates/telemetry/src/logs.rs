@@ -53,13 +53,7 @@ pub fn init_logs(options: &LogOptions) -> Result<(), LogError> {
         let no_color = environment::variable("NO_COLOR").is_some_and(|value| !value.is_empty());
         subscriber.with_ansi(std::io::stderr().is_terminal() && !no_color).try_init()
     };
-    set.map_err(|_| LogError::AlreadySet)?;
-    if environment::variable("OTEL_EXPORTER_OTLP_ENDPOINT").is_some() {
-        tracing::warn!(
-            "OTEL_EXPORTER_OTLP_ENDPOINT is set, and this build does not export traces: trace ids are in logs"
-        );
-    }
-    Ok(())
+    set.map_err(|_| LogError::AlreadySet)
 }
 
 #[cfg(test)]

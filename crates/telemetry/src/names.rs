@@ -49,10 +49,23 @@ pub const JOURNAL_FSYNC_DURATION: &str = "journal_fsync_duration_seconds";
 /// Counter {rollup}: rows of rollups that differed from what the facts come to, and were mended.
 pub const ROLLUPS_MENDED: &str = "rollups_mended_total";
 
+/// Counter: spans that a collector took. Only where traces are sent.
+pub const TRACE_SPANS_SENT: &str = "trace_spans_sent_total";
+/// Counter {reason}: spans that nobody will see: `queue-full`, `not-taken`, `rejected`. Only where traces are sent.
+pub const TRACE_SPANS_DROPPED: &str = "trace_spans_dropped_total";
+
 /// Gauge {service, check}: 0 healthy, 1 degraded, 2 unhealthy; as `/health` says.
 pub const HEALTH_CHECK: &str = "health_check";
 /// Gauge {service}: bytes that can still be written in the service's directory.
 pub const STORAGE_FREE: &str = "storage_free_bytes";
+
+/// Tells the recorder what is measured where traces are sent; and that nothing was dropped yet, so that a rule sees the first.
+pub(crate) fn describe_traces() {
+    describe_counter!(TRACE_SPANS_SENT, "Spans that the collector took.");
+    describe_counter!(TRACE_SPANS_DROPPED, "Spans that were not sent, by reason.");
+    metrics::counter!(TRACE_SPANS_SENT).absolute(0);
+    metrics::counter!(TRACE_SPANS_DROPPED, "reason" => "queue-full").absolute(0);
+}
 
 /// Tells the recorder what each name means.
 pub(crate) fn describe() {

@@ -19,7 +19,8 @@ use http_body_util::LengthLimitError;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use madrigal_core::tasks;
+use madrigal_core::spans::{Doing, Span};
+use madrigal_core::{CallContext, tasks};
 use madrigal_http::edge::{EdgeContext, Limits};
 use madrigal_http::{MaybeCaller, Problem, problem};
 use percent_encoding::percent_decode_str;
@@ -98,9 +99,17 @@ impl Proxy {
         let place = Arc::clone(&parts.places).try_acquire_owned().map_err(|_| problem::overloaded())?;
         let limit = (!entry.streamed).then_some(parts.body_limit);
         let method = request.method().clone();
-        let request = self.readdressed(request, edge, limit)?;
+        let mut span = Span::begin("gateway", Doing::PassOn, parts.service, edge.call().traceparent.as_deref());
+        let entered = span.entered(edge.call());
+        let request = self.readdressed(request, edge, entered.as_ref(), limit)?;
         let patience = if entry.streamed { IMPORT_PATIENCE } else { parts.patience };
-        let answer = match tasks::within(patience, parts.client.request(request)).await {
+        let answered = tasks::within(patience, parts.client.request(request)).await;
+        if !matches!(answered, Some(Ok(_))) {
+            span.fail("no answer");
+        }
+        // Its body may take as long as it likes.
+        drop(span);
+        let answer = match answered {
             None => return Err(refusals::too_slow(parts.service, &method, patience)),
             Some(Err(error)) if is_too_long(&error) => return Err(problem::body_too_large(parts.body_limit)),
             Some(Err(error)) if error.is_connect() => return Err(refusals::not_connected(parts.service, &error)),
@@ -115,7 +124,13 @@ impl Proxy {
         Ok(Response::from_parts(head, body))
     }
 
-    fn readdressed(&self, request: Request, edge: &EdgeContext, limit: Option<usize>) -> Result<Request, Problem> {
+    fn readdressed(
+        &self,
+        request: Request,
+        edge: &EdgeContext,
+        call: Option<&CallContext>,
+        limit: Option<usize>,
+    ) -> Result<Request, Problem> {
         let (mut head, body) = request.into_parts();
         if let Some(limit) = limit
             && declared_length(&head.headers).is_some_and(|length| length > limit as u64)
@@ -129,7 +144,7 @@ impl Proxy {
             .path_and_query(path)
             .build()
             .map_err(|_| problem::invalid_path("The path cannot be sent on."))?;
-        headers::make_ours(&mut head.headers, edge.peer(), edge.call());
+        headers::make_ours(&mut head.headers, edge.peer(), call.unwrap_or_else(|| edge.call()));
         head.version = http::Version::HTTP_11;
         head.extensions.clear();
         Ok(Request::from_parts(head, streams::incoming(body, limit)))

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Router;
 use futures::future::join_all;
 use madrigal_bus::TopicSource;
-use madrigal_contracts::books::{ListMovedSagas, ReadSagaOrders};
 use madrigal_contracts::order::{GetSagaStanding, HasReceived, ListCustomerOrders};
 use madrigal_contracts::story::TellOrder;
 use madrigal_contracts::{projections, rows};
@@ -19,7 +18,6 @@ use madrigal_sqlite::{Database, DatabaseOptions, SqliteViews, StreamIndex};
 use madrigal_telemetry::Check;
 use utoipa::OpenApi;
 
-use crate::books::SagaOrders;
 use crate::commands::{OrderChanges, OrderImports, Placements};
 use crate::config::OrderConfig;
 use crate::http::{Api, OrderApi};
@@ -81,7 +79,8 @@ impl OrderService {
             cancelling.map_err(|error| invalid(error.to_string()))?,
         ];
         let directory = Arc::new(ViewDirectory::new(store.clone(), sagas.reader()));
-        let engine = SagaEngine::new(store.clone(), definitions, directory, host.clone(), SagaOptions::default());
+        let options = SagaOptions { service: "order-service", ..SagaOptions::default() };
+        let engine = SagaEngine::new(store.clone(), definitions, directory, host.clone(), options);
         let queries = OrderQueries::new(store.clone(), orders.reader(), keys);
         let stories = OrderStories::new(store.clone(), queries.clone(), order_sagas.reader(), engine.clone());
         let api = Arc::new(Api {
@@ -93,10 +92,7 @@ impl OrderService {
             engine: engine.clone(),
             directory: sagas.reader(),
         });
-        let books = Arc::new(SagaOrders::new(store.clone()));
         let calls = Calls::new(SERVICE)
-            .on::<ListMovedSagas>(Arc::clone(&books))
-            .on::<ReadSagaOrders>(books)
             .on::<GetSagaStanding>(Arc::new(Standing(engine.clone())))
             .on::<HasReceived>(Arc::new(ReceivedProducts::new(orders.reader())))
             .on::<ListCustomerOrders>(Arc::new(CustomersOrders::new(orders.reader())))

@@ -1,6 +1,7 @@
 //! Copies, as this service reaches them: by calls to the services that keep them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use madrigal_contracts::copies::{
     AppliedThrough, ApplyRows, CopyRow, ListCopyKeys, ReadAppliedThrough, ReadCopyRow, RowOutcome,
@@ -38,7 +39,8 @@ impl Copies {
         self.keepers.get_key_value(copy).map(|(name, neighbour)| (*name, neighbour))
     }
 
-    /// Applies rows to a copy, in as many calls as they need; the last one says `through`. What became of each, in order.
+    /// Applies rows to a copy, in as many calls as they need; the last one says `through`. What became of each, in order. The
+    /// calls are part of the trace of `traceparent`.
     ///
     /// # Errors
     /// A [`Fault`]; then some may be applied. Safe to repeat.
@@ -50,6 +52,7 @@ impl Copies {
         copy: &'static str,
         rows: Vec<CopyRow>,
         through: Option<AppliedThrough>,
+        traceparent: Option<Arc<str>>,
     ) -> Result<Vec<RowOutcome>, Fault> {
         let neighbour = self.neighbour(copy)?;
         let mut outcomes = Vec::with_capacity(rows.len());
@@ -61,7 +64,8 @@ impl Copies {
             let last = left.peek().is_none();
             if asked > 0 || through.is_some() {
                 let call = ApplyRows { copy: copy.to_owned(), rows, through };
-                let applied = neighbour.call(&CallContext::new(&self.host), call).await?;
+                let context = CallContext { traceparent: traceparent.clone(), ..CallContext::new(&self.host) };
+                let applied = neighbour.call(&context, call).await?;
                 if applied.outcomes.len() != asked {
                     let why = format!("{copy} answered for {} of {asked} rows", applied.outcomes.len());
                     return Err(Fault::permanent("sync-service", "apply-rows", why));

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use axum::Router;
 use bytes::Bytes;
 use futures::FutureExt;
+use madrigal_core::spans::{Doing, Span};
 use madrigal_core::{CallContext, Fault, FaultRetry, tasks};
 
 use super::over_http;
@@ -116,8 +117,14 @@ async fn answer_within<C: Call>(
         return Err(too_late(service, C::NAME));
     }
     context.deadline = Some(tasks::instant() + limit);
+    let mut span = Span::begin(service, Doing::Answer, C::NAME, context.traceparent.as_deref());
+    span.enter(&mut context);
     let answered = AssertUnwindSafe(handler.answer(context, call)).catch_unwind();
-    match tasks::within(limit, answered).await {
+    let answered = tasks::within(limit, answered).await;
+    if !matches!(answered, Some(Ok(Ok(_)))) {
+        span.fail("no answer");
+    }
+    match answered {
         Some(Ok(Ok(answer))) => Ok(answer),
         Some(Ok(Err(fault))) => Err(of_service(service, C::NAME, &fault)),
         Some(Err(panic)) => {

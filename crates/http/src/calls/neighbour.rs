@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use madrigal_core::spans::{Doing, Span};
 use madrigal_core::tasks::Instant;
 use madrigal_core::{CallContext, Fault, FaultCause, FaultRetry, tasks};
 use serde::Serialize;
@@ -20,6 +21,8 @@ use crate::auth::ServiceToken;
 pub struct Neighbour {
     transport: Transport,
     switch: Option<Switch>,
+    /// Who calls, for spans.
+    caller: Option<&'static str>,
     /// When a call was last refused for want of room, and why.
     no_room: Arc<Mutex<Option<(Instant, FaultCause)>>>,
 }
@@ -73,7 +76,7 @@ impl Neighbour {
     }
 
     fn over(transport: Transport) -> Self {
-        Self { transport, switch: None, no_room: Arc::default() }
+        Self { transport, switch: None, caller: None, no_room: Arc::default() }
     }
 
     /// The same with a switch by which tests, and the demo, break it.
@@ -81,6 +84,12 @@ impl Neighbour {
     pub fn switchable(self) -> (Self, Switch) {
         let switch = Switch::default();
         (Self { switch: Some(switch.clone()), ..self }, switch)
+    }
+
+    /// The same for a caller of this name: its calls have spans, of the caller's.
+    #[must_use]
+    pub fn called_by(self, caller: &'static str) -> Self {
+        Self { caller: Some(caller), ..self }
     }
 
     /// The service that is called.
@@ -101,7 +110,7 @@ impl Neighbour {
     /// # Cancellation
     /// The effect of a call whose future is dropped is unknown.
     pub async fn call<C: Call>(&self, context: &CallContext, call: C) -> Result<C::Answer, Fault> {
-        let answer = self.attempt(context, call).await;
+        let answer = self.attempt_in_span(context, call).await;
         if let Err(fault) = &answer
             && fault.cause.is_storage()
         {
@@ -117,6 +126,18 @@ impl Neighbour {
         let left = NO_ROOM.checked_sub(since.elapsed())?;
         let fault = Fault::not_applied(self.service(), "store", "it has just said that it has no room");
         Some(fault.with_retry(FaultRetry::After(left)).with_cause(cause))
+    }
+
+    async fn attempt_in_span<C: Call>(&self, context: &CallContext, call: C) -> Result<C::Answer, Fault> {
+        let begin = |caller| Span::begin(caller, Doing::Call, C::NAME, context.traceparent.as_deref());
+        let mut span = self.caller.map_or_else(Span::none, begin);
+        span.note("peer.service", || self.service());
+        let entered = span.entered(context);
+        let answer = self.attempt(entered.as_ref().unwrap_or(context), call).await;
+        if answer.is_err() {
+            span.fail("the call failed");
+        }
+        answer
     }
 
     async fn attempt<C: Call>(&self, context: &CallContext, call: C) -> Result<C::Answer, Fault> {

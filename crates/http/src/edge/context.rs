@@ -7,7 +7,6 @@ use http::{HeaderMap, HeaderName};
 use madrigal_core::{CallContext, CorrelationId, Host, tasks};
 use percent_encoding::percent_decode_str;
 
-use super::trace;
 use crate::auth::{Presented, Role};
 
 /// `X-Correlation-Id`: the request that set everything in motion; taken from anybody, and told in every answer.
@@ -24,14 +23,24 @@ pub const DEADLINE_MS: HeaderName = HeaderName::from_static("madrigal-deadline-m
 /// The longest `Madrigal-User` that is taken.
 const MAX_USER_BYTES: usize = 1_024;
 
-pub(super) fn call_context(headers: &HeaderMap, presented: &Presented, host: &Host) -> CallContext {
-    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+/// The text of a header.
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+pub(super) fn call_context(
+    headers: &HeaderMap,
+    presented: &Presented,
+    traceparent: Arc<str>,
+    host: &Host,
+) -> CallContext {
+    let text = |name: &HeaderName| text(headers, name);
     let correlation_id = text(&CORRELATION_ID).and_then(CorrelationId::parse);
     let mut context = CallContext {
         correlation_id: correlation_id.unwrap_or_else(|| CorrelationId::new(host)),
         causation_id: None,
         user_id: None,
-        traceparent: Some(trace::continued(text(&TRACEPARENT), host)),
+        traceparent: Some(traceparent),
         deadline: None,
     };
     if let Presented::Valid(claims) = presented {

@@ -55,7 +55,7 @@ impl RouteMetrics {
 }
 
 /// Methods are the client's choice, so only known ones become labels.
-fn known(method: &Method) -> &'static str {
+pub(super) fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

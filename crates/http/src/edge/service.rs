@@ -18,7 +18,7 @@ use percent_encoding::percent_decode_str;
 use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
-use super::context::{CORRELATION_ID, TRACEPARENT, call_context};
+use super::context::{CORRELATION_ID, TRACEPARENT, call_context, text};
 use super::measure::RouteMetrics;
 use super::rate::RateLimit;
 use super::{Edge, EdgeContext, Limits, errors, trace};
@@ -104,8 +104,14 @@ where
             let uri = request.uri().clone();
             let route = request.extensions().get::<MatchedPath>().cloned();
             let presented = shared.presented(request.headers());
-            let call = call_context(request.headers(), &presented, &shared.host);
-            let trace_id = call.traceparent.as_deref().and_then(trace::trace_id).map(str::to_owned);
+            let traced = {
+                let incoming = text(request.headers(), &TRACEPARENT);
+                let route = route.as_ref().map(MatchedPath::as_str);
+                trace::begin(incoming, shared.service, &method, route, &shared.host)
+            };
+            let trace::Traced { context, mut span } = traced;
+            let call = call_context(request.headers(), &presented, context.to_text(), &shared.host);
+            let trace_id = context.trace.to_string();
             let outgoing = Outgoing::of(&call);
 
             let permit = shared.in_flight.try_acquire();
@@ -120,7 +126,6 @@ where
                     match AssertUnwindSafe(async { inner.call(request).await }).catch_unwind().await {
                         Ok(Ok(response)) => response,
                         Err(panic) => {
-                            let trace_id = trace_id.as_deref().unwrap_or_default();
                             let text = panic_text(&*panic);
                             tracing::error!(panic = text, path = uri.path(), trace_id, "a handler panicked");
                             problem::internal().into_response()
@@ -131,19 +136,24 @@ where
             };
             drop(permit);
 
-            let mut response = errors::complete(response, uri.path(), trace_id.as_deref()).await;
+            let mut response = errors::complete(response, uri.path(), Some(&trace_id)).await;
             outgoing.tell(response.headers_mut());
             let took = started.elapsed();
             let status = response.status();
             let route = route.as_ref().map(MatchedPath::as_str);
             metrics.record(&method, route, status, took);
+            span.note("http.response.status_code", || u32::from(status.as_u16()));
+            if status.is_server_error() {
+                span.fail("answered with an error of the server");
+            }
+            drop(span);
             tracing::debug!(
                 service = shared.service,
                 %method,
                 route = route.unwrap_or("none"),
                 status = status.as_u16(),
                 duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-                trace_id = trace_id.as_deref().unwrap_or_default(),
+                trace_id,
                 "answered"
             );
             Ok(response)

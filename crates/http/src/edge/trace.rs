@@ -1,87 +1,67 @@
-//! W3C trace context: the one header, read strictly, and continued.
-//!
-//! # Source
-//! W3C Trace Context, level 1, 3.2 (`version-traceid-parentid-flags`, lower-case hexadecimal, no zero ids).
+//! The trace that a request belongs to: the one that it came with, or a new one; and its span.
 
-use std::fmt::Write as _;
-use std::sync::Arc;
-
+use http::Method;
 use madrigal_core::Host;
+use madrigal_core::spans::{self, Doing, Span, SpanId, TraceContext, TraceId};
 
-/// A `traceparent` of this request: the trace it came with, or a new one, and a span of its own.
-pub(super) fn continued(incoming: Option<&str>, host: &Host) -> Arc<str> {
-    let mut random = [0u8; 24];
-    let mut text = String::with_capacity(55);
-    match incoming.filter(|text| is_valid(text)) {
-        Some(incoming) => {
-            host.fill(&mut random[16..]);
-            text.push_str("00-");
-            text.push_str(&incoming[3..35]);
-            text.push('-');
-            hex(&random[16..], &mut text);
-            text.push('-');
-            text.push_str(&incoming[53..55]);
-        }
-        None => {
-            host.fill(&mut random);
-            text.push_str("00-");
-            hex(&random[..16], &mut text);
-            text.push('-');
-            hex(&random[16..], &mut text);
-            text.push_str("-01");
-        }
-    }
-    text.into()
+use super::measure::known;
+
+/// Paths that would tell nothing: what watches the shop asks every few seconds, readers of topics wait for half a minute.
+/// Calls of services have spans of their own at both ends.
+const SILENT: [&str; 5] = ["/livez", "/readyz", "/health", "/metrics", "/internal/"];
+
+/// A request's place in its trace.
+pub(super) struct Traced {
+    /// What the request's own work is named by.
+    pub(super) context: TraceContext,
+    pub(super) span: Span,
 }
 
-/// The trace id inside a valid `traceparent`.
-pub(super) fn trace_id(traceparent: &str) -> Option<&str> {
-    traceparent.get(3..35)
-}
-
-fn is_valid(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    if bytes.len() < 55 || !text.is_ascii() || (bytes.len() > 55 && (text.starts_with("00") || bytes[55] != b'-')) {
-        return false;
+/// The request's span, as part of the trace that it came with, if `incoming` is a valid `traceparent`.
+pub(super) fn begin(
+    incoming: Option<&str>,
+    service: &'static str,
+    method: &Method,
+    route: Option<&str>,
+    host: &Host,
+) -> Traced {
+    let incoming = incoming.and_then(TraceContext::parse);
+    let silent = route.is_some_and(|route| SILENT.iter().any(|path| route.starts_with(path)));
+    // Work without a span of its own belongs to the span that it was asked by.
+    if let Some(incoming) = incoming.filter(|_| silent && spans::are_kept()) {
+        return Traced { context: incoming, span: Span::none() };
     }
-    let dashes = [2, 35, 52].iter().all(|at| bytes[*at] == b'-');
-    let lower_hex = |range: std::ops::Range<usize>| {
-        bytes[range].iter().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte))
-    };
-    let zero = |range: std::ops::Range<usize>| bytes[range].iter().all(|byte| *byte == b'0');
-    dashes
-        && lower_hex(0..2)
-        && &text[..2] != "ff"
-        && lower_hex(3..35)
-        && !zero(3..35)
-        && lower_hex(36..52)
-        && !zero(36..52)
-        && lower_hex(53..55)
-}
-
-fn hex(bytes: &[u8], text: &mut String) {
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
+    let trace = incoming.map_or_else(|| TraceId::new(host), |incoming| incoming.trace);
+    let sampled = spans::are_sampled(trace, incoming.map(|incoming| incoming.sampled));
+    let context = TraceContext { trace, span: SpanId::new(host), sampled };
+    if silent {
+        return Traced { context, span: Span::none() };
     }
+    let parent = incoming.map(|incoming| incoming.span);
+    let (method, route) = (known(method), route.unwrap_or("unknown path"));
+    let mut span = Span::of(context, parent, service, Doing::Request, || format!("{method} {route}"));
+    span.note("http.request.method", || method);
+    span.note("http.route", || route);
+    Traced { context, span }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn continued(incoming: Option<&str>) -> TraceContext {
+        begin(incoming, "shop", &Method::GET, Some("/v1/orders"), &Host::seeded(1)).context
+    }
+
     #[test]
     fn a_valid_trace_is_continued_with_a_span_of_its_own_and_another_is_replaced() {
-        let host = Host::seeded(1);
         let incoming = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
-        let ours = continued(Some(incoming), &host);
+        let ours = continued(Some(incoming)).to_text();
         assert_eq!((&ours[..36], &ours[52..]), (&incoming[..36], "-00"));
         assert_ne!(ours[36..52], incoming[36..52]);
-        let zero = "00-00000000000000000000000000000000-b7ad6b7169203331-01";
-        let upper = "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01";
-        for odd in ["", "00-ab", zero, upper, &format!("{incoming}0"), &"é".repeat(40)] {
-            let fresh = continued(Some(odd), &host);
-            assert!(is_valid(&fresh) && !odd.contains(&fresh[3..35]), "{odd}");
+        for odd in [None, Some(""), Some("00-ab"), Some("00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01")] {
+            let fresh = continued(odd);
+            assert!(fresh.sampled && TraceContext::parse(&fresh.to_text()) == Some(fresh), "{odd:?}");
         }
-        assert_eq!(trace_id(&ours), Some("0af7651916cd43dd8448eb211c80319c"));
     }
 }

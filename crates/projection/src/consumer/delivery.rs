@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, stream};
+use madrigal_core::spans::{Doing, Span};
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Position, Timestamp};
 
@@ -160,9 +161,16 @@ impl<I: Item> Shared<I> {
         if let Some(why) = item.poison() {
             return Err(HandleError::poison(why));
         }
-        let delivery = Delivery { group: self.group.clone(), id: item.id(), attempt };
+        let parent = item.traceparent();
+        let mut span = Span::begin(self.options.service, Doing::Handle, self.group.topic(), parent);
+        let traceparent = span.traceparent().or_else(|| parent.map(Arc::from));
+        let delivery = Delivery { group: self.group.clone(), id: item.id(), attempt, traceparent };
         let handling = AssertUnwindSafe(self.effect.handle(item, &delivery)).catch_unwind();
-        handling.await.unwrap_or_else(|_| Err(HandleError::poison("the handler panicked")))
+        let handled = handling.await.unwrap_or_else(|_| Err(HandleError::poison("the handler panicked")));
+        if handled.is_err() {
+            span.fail("not handled");
+        }
+        handled
     }
 
     pub(super) async fn load(&self) -> Result<Loaded, RunError> {

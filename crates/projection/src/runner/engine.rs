@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
+use madrigal_core::spans::{BatchSpans, Doing};
 use madrigal_core::{Position, RecordedEvent, Timestamp};
 use madrigal_event_store::ReadError;
 use tokio::sync::watch;
@@ -162,6 +163,7 @@ impl<P: Projection> Engine<P> {
             self.measure(&events, now);
         }
         let plan = Plan::of(&*self.projection, self.options.upcaster.as_ref(), &mut loaded.lanes, events, now);
+        let mut spans = self.spans(&plan.events);
         let mut batch = ViewBatch::at(checkpoint);
         batch.parked = plan.parked;
         let mut keys: Vec<&String> = plan.groups.keys().collect();
@@ -185,9 +187,23 @@ impl<P: Projection> Engine<P> {
             return Err(RunError::TooManyParked(self.options.max_parked_lanes));
         }
         batch.parked.sort_by_key(|event| event.position);
-        self.views.commit(&self.view, batch).await?;
+        if let Err(fault) = self.views.commit(&self.view, batch).await {
+            spans.fail("the view was not written");
+            return Err(fault.into());
+        }
         loaded.checkpoint = checkpoint;
         Ok(())
+    }
+
+    fn spans(&self, events: &[RecordedEvent]) -> BatchSpans {
+        // What is built anew is nothing that was done for those who wrote the events.
+        if self.pace.is_building() {
+            return BatchSpans::default();
+        }
+        let parents = events.iter().map(|event| event.metadata.traceparent.as_deref());
+        let mut spans = BatchSpans::begin(self.options.service, Doing::Fold, self.projection.name(), parents);
+        spans.note("madrigal.events", events.len());
+        spans
     }
 
     /// Folds the events of one key into the batch. An error says how many were applied before it; nothing is in the batch

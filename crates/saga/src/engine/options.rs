@@ -5,6 +5,8 @@ use std::time::Duration;
 /// How an engine behaves. Every bound that is not a definition's is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SagaOptions {
+    /// Whose engine it is, in spans. Default `unnamed`.
+    pub service: &'static str,
     /// Whether this engine is the only one on its store: then open sagas that do not run here are taken up at once. Otherwise only
     /// after [`SagaOptions::takeover_after`] without progress. Default true.
     pub exclusive: bool,
@@ -30,6 +32,7 @@ pub struct SagaOptions {
 impl Default for SagaOptions {
     fn default() -> Self {
         Self {
+            service: "unnamed",
             exclusive: true,
             takeover_after: Duration::from_mins(2),
             recover_every: Duration::from_mins(1),

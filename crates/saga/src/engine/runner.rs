@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
+use madrigal_core::spans::{Doing, Span};
 use madrigal_core::tasks::{self, Instant};
 use madrigal_core::{CallContext, CorrelationId, Fault, PersonId, StreamName};
 use madrigal_event_store::StreamAppend;
@@ -135,6 +136,8 @@ pub(super) struct Runner {
     known: Arc<Known>,
     stream: StreamName,
     call: CallContext,
+    /// As long as this runner has the saga; its steps are part of it.
+    span: Span,
     state: Folded,
     steps: Vec<Transient>,
     /// Decided and applied to `state`, not written yet.
@@ -301,7 +304,11 @@ impl Runner {
             strikes: 0,
             conflicts: 0,
         });
+        let definition = known.definition.shared_name();
+        let mut span = Span::begin(shared.options.service, Doing::Saga, definition, call.traceparent.as_deref());
+        span.note("madrigal.saga.id", || live.id.to_string());
         Self {
+            span,
             stream: live.id.stream(),
             steps: steps.collect(),
             shared: Arc::clone(shared),

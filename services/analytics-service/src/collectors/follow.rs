@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use madrigal_bus::{DynTopicSource, GroupId, Message, ParkedEvent, PollError, PollFrom, Polled, Start};
+use madrigal_core::spans::{BatchSpans, Doing};
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Fault, Host, LogName, Position, Timestamp};
 use madrigal_projection::consumer::Item;
@@ -104,6 +105,11 @@ impl Collector {
         let following = Following::new(Arc::clone(&topic), log, host.clone());
         let loaded = tokio::sync::Mutex::new(None);
         Self { shared: Arc::new(Shared { topic, group, effect, offsets, host, following, loaded }) }
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        self.shared.group.topic()
     }
 
     /// How far it is.
@@ -234,6 +240,9 @@ impl Shared {
         for lane in &behind {
             batch.parked.extend(lane.messages.iter().map(|message| parked(message, BEHIND, 0, batch.at)));
         }
+        let of = lanes.iter().flat_map(|lane| lane.messages.iter().map(|message| message.traceparent.as_deref()));
+        let mut spans = BatchSpans::begin("analytics-service", Doing::Collect, self.group.topic(), of);
+        spans.note("madrigal.messages", lanes.iter().map(|lane| lane.messages.len()).sum());
         let (effect, group) = (Arc::clone(&self.effect), self.group.clone());
         let done = self.offsets.database().decide("collect", move |tx| {
             let stuck = effect.apply(tx, &lanes)?;
@@ -248,7 +257,12 @@ impl Shared {
                 stuck.iter().filter_map(|stuck| lanes.get(stuck.lane).map(|lane| lane.key.clone())).collect();
             Ok(offsets::commit(tx, &group, &batch)?.map(|()| held))
         });
-        let held = match done.await {
+        let done = done.await;
+        if !matches!(done, Ok(Ok(_))) {
+            spans.fail("nothing of the batch happened");
+        }
+        drop(spans);
+        let held = match done {
             Ok(Ok(held)) => held,
             Ok(Err(why)) => {
                 self.effect.undone();

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
+use madrigal_core::spans::{Doing, Span};
 use madrigal_core::tasks::{self, Instant, StopSignal};
 use madrigal_core::{CallContext, Fault, Host, Position, RecordedEvent, Timestamp};
 use madrigal_event_store::{ReadError, WaitError};
@@ -257,7 +258,12 @@ impl DeliveryReactor {
     /// Hands mails to the sender; records outcomes in one append, keeps the others waiting.
     async fn deliver(&self, letters: Vec<(Position, Waiting)>, progress: &mut Progress) -> Result<(), Fault> {
         let sending = futures::stream::iter(letters).map(|(at, waiting)| async move {
+            let mut span = Span::begin(SERVICE, Doing::Handle, "mail", waiting.context.traceparent.as_deref());
             let outcome = tasks::within(SEND_LIMIT, self.sender.send(&waiting.letter)).await;
+            if !matches!(outcome, Some(Ok(_))) {
+                span.fail("not sent");
+            }
+            drop(span);
             let too_late = || Fault::unknown("mail-sender", "send", "no answer in time");
             (at, waiting, outcome.unwrap_or_else(|| Err(too_late())))
         });

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::try_join_all;
 use madrigal_cdc::{Change, Changes, PlacedChange};
 use madrigal_contracts::copies::{AppliedThrough, CopyRow, RowOutcome};
 use madrigal_core::Fault;
+use madrigal_core::spans::{self, BatchSpans, Doing, Span};
 use madrigal_projection::{Checkpoint, GroupBatch, ParkedEvent, ParkedPayload};
 use serde_json::{Value, json};
 
@@ -49,7 +51,8 @@ impl Shared {
                 telling.push((lane, placed));
             }
         }
-        let told = self.tell(&telling, Some(checkpoint)).await?;
+        let spans = self.spans(&telling);
+        let told = self.tell(&telling, Some(checkpoint), spans.traceparent()).await?;
         for (index, (lane, placed)) in telling.iter().enumerate() {
             let Some((first, cause)) = told.refused.get(lane).filter(|(first, _)| index >= *first) else { continue };
             let Some((processor, _)) = self.lane(&placed.change) else { continue };
@@ -76,6 +79,18 @@ impl Shared {
         Ok(())
     }
 
+    /// The spans of a batch. A row of users says nothing about who changed it; the event that was written with it does.
+    fn spans(&self, telling: &[(String, PlacedChange)]) -> BatchSpans {
+        if !spans::are_kept() {
+            return BatchSpans::default();
+        }
+        let traced: Vec<String> = telling.iter().filter_map(|(_, placed)| traceparent(&placed.change)).collect();
+        let traced = traced.iter().map(|text| Some(text.as_str()));
+        let mut spans = BatchSpans::begin("sync-service", Doing::Capture, self.parts.source.log().as_str(), traced);
+        spans.note("madrigal.changes", telling.len());
+        spans
+    }
+
     /// The processor of a change, and its lane: topic and key.
     pub(super) fn lane(&self, change: &Change) -> Option<(&dyn Processor, String)> {
         let processor = self.processors.get(&change.source.table)?.as_ref();
@@ -88,6 +103,7 @@ impl Shared {
         &self,
         changes: &[(String, PlacedChange)],
         through: Option<Checkpoint>,
+        traceparent: Option<Arc<str>>,
     ) -> Result<Told, Fault> {
         let mut told = Told::default();
         let mut rows: Vec<(usize, &dyn Processor, MeantRow)> = Vec::new();
@@ -118,7 +134,8 @@ impl Shared {
             }
         }
         let copies = self.copies();
-        let telling = copies.iter().map(|copy| self.tell_copy(copy, changes, &rows, &told, through));
+        let telling =
+            copies.iter().map(|copy| self.tell_copy(copy, changes, &rows, &told, (through, traceparent.as_deref())));
         for refused in try_join_all(telling).await? {
             for (lane, first) in refused {
                 let known = told.refused.entry(lane).or_insert_with(|| first.clone());
@@ -131,7 +148,11 @@ impl Shared {
     }
 
     /// What a change means; the inner error parks. A row that does not tell all its columns is read again.
-    async fn meaning(&self, processor: &dyn Processor, change: &Change) -> Result<Result<Meaning, String>, Fault> {
+    pub(super) async fn meaning(
+        &self,
+        processor: &dyn Processor,
+        change: &Change,
+    ) -> Result<Result<Meaning, String>, Fault> {
         let mut change = std::borrow::Cow::Borrowed(change);
         if change.after.as_ref().is_some_and(|row| !row.is_complete()) {
             match self.read_again(&change).await? {
@@ -150,7 +171,7 @@ impl Shared {
         changes: &[(String, PlacedChange)],
         rows: &[(usize, &dyn Processor, MeantRow)],
         told: &Told,
-        through: Option<Checkpoint>,
+        (through, traceparent): (Option<Checkpoint>, Option<&str>),
     ) -> Result<Vec<(String, (usize, String))>, Fault> {
         let mut refused: BTreeMap<String, (usize, String)> = BTreeMap::new();
         let mut sending: Vec<Sent> = Vec::new();
@@ -170,7 +191,14 @@ impl Shared {
             position: at.position,
         });
         let rows = sending.iter().map(|sent| sent.row.clone()).collect();
-        let applying = AssertUnwindSafe(self.parts.copies.apply(copy, rows, through)).catch_unwind().await;
+        let mut span = Span::begin("sync-service", Doing::Tell, copy, traceparent);
+        span.note("madrigal.rows", || sending.len());
+        let applying = self.parts.copies.apply(copy, rows, through, span.traceparent());
+        let applying = AssertUnwindSafe(applying).catch_unwind().await;
+        if !matches!(applying, Ok(Ok(_))) {
+            span.fail("the copy was not told");
+        }
+        drop(span);
         let panicked = |_| Err(Fault::unknown("sync-service", "apply-rows", "the copy's keeper panicked"));
         let outcomes = applying.unwrap_or_else(panicked)?;
         let now = self.parts.host.now();
@@ -192,7 +220,7 @@ impl Shared {
     }
 
     /// The row as a copy gets it. One that is filtered out is deleted there: it may have fitted before.
-    fn row_for(&self, topic: &str, copy: &str, meant: &MeantRow) -> Result<CopyRow, String> {
+    pub(super) fn row_for(&self, topic: &str, copy: &str, meant: &MeantRow) -> Result<CopyRow, String> {
         let row = match &meant.row {
             None => None,
             Some(row) if self.parts.transformers.leaves(topic, copy) => Some(row.clone()),
@@ -206,6 +234,16 @@ impl Shared {
         let Some(key) = change.key() else { return Ok(None) };
         self.read_key(&change.source.table, key).await.map(Some)
     }
+}
+
+/// The trace of whoever made a change, as far as its row says it: in the metadata of an event.
+fn traceparent(change: &Change) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Metadata {
+        traceparent: Option<String>,
+    }
+    let metadata = change.after.as_ref()?.get("metadata")?.as_str()?;
+    serde_json::from_str::<Metadata>(metadata).ok()?.traceparent
 }
 
 fn is_snapshot(placed: &PlacedChange) -> bool {

@@ -80,7 +80,7 @@ impl Shared {
         };
         let change = self.read_key(&table, &key).await?;
         let placed = PlacedChange { position: parked.position, change };
-        let told = self.tell(&[(parked.lane.clone(), placed)], None).await?;
+        let told = self.tell(&[(parked.lane.clone(), placed)], None, None).await?;
         Ok(told.refused.into_values().next().map(|(_, cause)| cause))
     }
 }

@@ -47,7 +47,7 @@ impl Shared {
                     .filter(|(lane, _)| !held.contains(lane))
                     .collect();
                 keys.extend(changes.iter().filter_map(|(lane, _)| lane.split_once(':')).map(|(_, key)| key.to_owned()));
-                let found = self.tell(&changes, None).await?;
+                let found = self.tell(&changes, None, None).await?;
                 for (lane, (index, cause)) in found.refused {
                     if let Some((_, placed)) = changes.get(index)
                         && let Some((processor, _)) = self.lane(&placed.change)
@@ -69,7 +69,7 @@ impl Shared {
         for copy in self.copies() {
             let through =
                 AppliedThrough { log: self.parts.source.log().clone(), epoch: from.epoch, position: from.position };
-            self.parts.copies.apply(copy, Vec::new(), Some(through)).await?;
+            self.parts.copies.apply(copy, Vec::new(), Some(through), None).await?;
         }
         self.parts.offsets.commit(&self.group(from.epoch), batch).await?;
         self.progress.send_modify(|progress| progress.snapshot_rows = None);
@@ -97,7 +97,7 @@ impl Shared {
                     .collect();
                 if !gone.is_empty() {
                     tracing::warn!(copy, rows = gone.len(), "rows that their owner does not have are deleted");
-                    self.parts.copies.apply(copy, gone, None).await?;
+                    self.parts.copies.apply(copy, gone, None, None).await?;
                 }
                 if !whole {
                     break;
@@ -123,7 +123,7 @@ impl Shared {
     }
 }
 
-fn chunk_fault(error: ChunkError) -> Fault {
+pub(super) fn chunk_fault(error: ChunkError) -> Fault {
     match error {
         ChunkError::Fault(fault) => fault,
         other => Fault::permanent("sync-service", "read-rows", other),

@@ -26,7 +26,8 @@ impl Facts {
     /// The processor of this topic.
     pub fn new(topic: DynTopicSource, offsets: DynOffsets, host: Host) -> Self {
         // Many at once: little is done with each. Their ids need not be remembered, seeing one twice does nothing.
-        let options = ConsumerOptions { batch: 1_000, inbox: false, ..ConsumerOptions::default() };
+        let service = "sync-service";
+        let options = ConsumerOptions { service, batch: 1_000, inbox: false, ..ConsumerOptions::default() };
         let handler = Arc::new(Watch { topic: topic.topic().to_owned(), host: host.clone() });
         Self { subscriber: Subscriber::new(GROUP, topic, Start::Latest, handler, offsets, host, options) }
     }

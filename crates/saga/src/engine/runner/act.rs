@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use madrigal_core::spans::{Doing, Span};
 use madrigal_core::tasks::{self, Instant};
 use madrigal_core::{CallContext, EventId};
 
@@ -24,6 +25,15 @@ impl Runner {
             call: CallContext { causation_id: cause, deadline: Some(tasks::instant() + limit), ..self.call.clone() },
             started_at: self.state.started_at,
         }
+    }
+
+    /// The span of one attempt, in which `context` is from here on; part of the saga's.
+    pub(super) fn span(&self, doing: Doing, context: &mut StepContext) -> Span {
+        let saga = self.span.traceparent();
+        let mut span = Span::begin(self.shared.options.service, doing, &context.step, saga.as_deref());
+        span.note("madrigal.saga.attempt", || context.attempt);
+        span.enter(&mut context.call);
+        span
     }
 
     /// How long an attempt may take: its limit, and before the pivot not beyond the saga's deadline.
@@ -54,7 +64,8 @@ impl Runner {
         let Launch { step, permit, undo, cause } = launch;
         let limit = self.attempt_limit(step);
         let attempt = if undo { self.steps[step].undo_attempt } else { self.steps[step].attempt };
-        let context = self.context(step, attempt, limit, Some(cause));
+        let mut context = self.context(step, attempt, limit, Some(cause));
+        let mut span = self.span(if undo { Doing::Undo } else { Doing::Step }, &mut context);
         let Work::Remote { action, undo: undo_action } = &self.known.definition.graph()[step].work else { return };
         self.steps[step].busy = Busy::Acting;
         if !undo {
@@ -67,6 +78,12 @@ impl Runner {
                     None => StepOutcome::unknown(no_answer(limit)),
                 };
                 permit.settle(!matches!(outcome, StepOutcome::Unknown { .. }));
+                match &outcome {
+                    StepOutcome::Done { .. } => {}
+                    StepOutcome::Rejected { .. } => span.fail("rejected"),
+                    StepOutcome::Failed { .. } => span.fail("failed"),
+                    StepOutcome::Unknown { .. } => span.fail("its outcome is unknown"),
+                }
                 Happening::Forward { step, outcome }
             }));
             return;
@@ -80,6 +97,9 @@ impl Runner {
                 None => UndoOutcome::Unknown { detail: no_answer(limit), retry_after: None },
             };
             permit.settle(!matches!(outcome, UndoOutcome::Unknown { .. }));
+            if !matches!(outcome, UndoOutcome::Done { .. } | UndoOutcome::NothingToUndo) {
+                span.fail("not undone");
+            }
             Happening::Backward { step, outcome }
         }));
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use madrigal_core::spans::Doing;
 use madrigal_core::{StreamVersion, tasks};
 use madrigal_event_store::StreamAppend;
 use serde_json::Value;
@@ -98,8 +99,13 @@ impl Runner {
         self.steps[index].attempt += 1;
         let attempt = self.steps[index].attempt;
         let limit = step.limits.attempt;
-        let context = self.context(index, attempt, limit, Some(self.last_record_id()));
+        let mut context = self.context(index, attempt, limit, Some(self.last_record_id()));
+        let mut span = self.span(Doing::Step, &mut context);
         let answer = tasks::within(limit, AssertUnwindSafe(action.decide(&context)).catch_unwind()).await;
+        if !matches!(answer, Some(Ok(LocalDecision::Commit { .. }))) {
+            span.fail("not decided");
+        }
+        drop(span);
         match answer {
             Some(Ok(LocalDecision::Commit { appends, output })) => self.take_commit(index, appends, output),
             Some(Ok(LocalDecision::Rejected { reason })) => self.take_rejection(index, reason),
