@@ -11,6 +11,8 @@ use madrigal_http::{Edge, Neighbour, TokenSigner};
 use madrigal_notification_service::{NotificationConfig, NotificationNeighbours, NotificationService};
 use madrigal_order_service::{OrderConfig, OrderNeighbours, OrderService};
 use madrigal_payment_service::{PaymentConfig, PaymentService};
+use madrigal_sync_service::monitor::Watched;
+use madrigal_sync_service::monitor::books::BookKeepers;
 use madrigal_user_service::{MasterKeySource, UserConfig, UserService};
 
 use super::health::{CRITICAL, OPTIONAL, Topics, watch};
@@ -87,7 +89,13 @@ pub async fn compose_all(
     let sync = sync::open(config, data, keepers, Some(changes), facts, host).await?;
     let compared = [users.calls(), catalog.calls(), orders.calls(), figures.calls()];
     let compared = compared.map(|calls| wiring.to("sync-service", calls));
-    let monitor = monitor::open(config, data, compared.into(), host).await?;
+    let books = BookKeepers {
+        orders: wiring.to("sync-service", orders.calls()),
+        catalog: wiring.to("sync-service", catalog.calls()),
+        payments: wiring.to("sync-service", payments.calls()),
+    };
+    let watched = Watched { services: compared.into(), books: Some(books) };
+    let monitor = monitor::open(config, data, watched, host).await?;
 
     let in_process = |service, router| Upstream { service, target: Target::InProcess(router) };
     let upstreams = vec![

@@ -13,6 +13,8 @@ use madrigal_notification_service::{NotificationConfig, NotificationNeighbours, 
 use madrigal_order_service::{OrderNeighbours, OrderService};
 use madrigal_payment_service::{PaymentConfig, PaymentService};
 use madrigal_telemetry::{Check, Health};
+use madrigal_sync_service::monitor::Watched;
+use madrigal_sync_service::monitor::books::BookKeepers;
 use madrigal_user_service::UserService;
 
 use super::all::{catalog_config, opened, order_config, signer, user_config};
@@ -150,8 +152,13 @@ impl Open<'_> {
         let sync = sync::open(self.config, self.data, keepers, None, facts, self.host).await?;
         let compared =
             [Service::UserService, Service::CatalogService, Service::OrderService, Service::AnalyticsService];
-        let compared = compared.map(|service| self.far.to(service)).into();
-        let monitor = monitor::open(self.config, self.data, compared, self.host).await?;
+        let books = BookKeepers {
+            orders: self.far.to(Service::OrderService),
+            catalog: self.far.to(Service::CatalogService),
+            payments: self.far.to(Service::PaymentService),
+        };
+        let watched = Watched { services: compared.map(|service| self.far.to(service)).into(), books: Some(books) };
+        let monitor = monitor::open(self.config, self.data, watched, self.host).await?;
         watch!(self.health, "sync-service", CRITICAL, sync);
         watch!(self.health, "monitor", OPTIONAL, monitor);
         let router = sync.router().merge(monitor.router());

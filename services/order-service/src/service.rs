@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use futures::future::join_all;
 use madrigal_bus::TopicSource;
+use madrigal_contracts::books::{ListMovedSagas, ReadSagaOrders};
 use madrigal_contracts::order::{GetSagaStanding, HasReceived, ListCustomerOrders};
 use madrigal_contracts::story::TellOrder;
 use madrigal_contracts::{projections, rows};
@@ -18,6 +19,7 @@ use madrigal_sqlite::{Database, DatabaseOptions, SqliteViews, StreamIndex};
 use madrigal_telemetry::Check;
 use utoipa::OpenApi;
 
+use crate::books::SagaOrders;
 use crate::commands::{OrderChanges, OrderImports, Placements};
 use crate::config::OrderConfig;
 use crate::http::{Api, OrderApi};
@@ -92,7 +94,10 @@ impl OrderService {
             engine: engine.clone(),
             directory: sagas.reader(),
         });
+        let books = Arc::new(SagaOrders::new(store.clone()));
         let calls = Calls::new(SERVICE)
+            .on::<ListMovedSagas>(Arc::clone(&books))
+            .on::<ReadSagaOrders>(books)
             .on::<GetSagaStanding>(Arc::new(Standing(engine.clone())))
             .on::<HasReceived>(Arc::new(ReceivedProducts::new(orders.reader())))
             .on::<ListCustomerOrders>(Arc::new(CustomersOrders::new(orders.reader())))
