@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, Salt, SaltString};
+use argon2::password_hash::{Output, ParamsString, PasswordHash, PasswordHasher, PasswordVerifier, Salt, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
 use madrigal_core::{Fault, Host, Secret, tasks};
 use serde::Deserialize;
@@ -80,7 +80,7 @@ pub(crate) struct Passwords {
     seats: Arc<Semaphore>,
     /// One for each that runs.
     turns: Arc<Semaphore>,
-    /// The hash of a password that nobody knows.
+    /// A hash of this cost that no password has.
     decoy: HashedPassword,
 }
 
@@ -89,26 +89,19 @@ impl Passwords {
     ///
     /// # Errors
     /// A permanent [`Fault`] if argon2 does not allow the cost.
-    pub(crate) async fn new(cost: PasswordCost, host: Host) -> Result<Self, Fault> {
+    pub(crate) fn new(cost: PasswordCost, host: Host) -> Result<Self, Fault> {
+        let refused = |error: argon2::password_hash::Error| Fault::permanent("argon2", "configure", error);
         let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None)
             .map_err(|error| Fault::permanent("argon2", "configure", error))?;
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let decoy = decoy(&params, &host).map_err(refused)?;
         let at_once = cost.at_once.max(1);
-        let mut passwords = Self {
-            argon2,
+        Ok(Self {
+            argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
             host,
             seats: Arc::new(Semaphore::new(at_once.saturating_add(cost.queue).min(Semaphore::MAX_PERMITS))),
             turns: Arc::new(Semaphore::new(at_once.min(Semaphore::MAX_PERMITS))),
-            decoy: HashedPassword::stored(String::new()),
-        };
-        let mut unknown = [0u8; 16];
-        passwords.host.fill(&mut unknown);
-        let unknown = unknown.map(|byte| char::from(b'a' + byte % 26)).iter().collect();
-        passwords.decoy = passwords.hash(Secret::new(unknown)).await.map_err(|error| match error {
-            PasswordError::Fault(fault) => fault,
-            PasswordError::Busy => Fault::permanent("argon2", "configure", error),
-        })?;
-        Ok(passwords)
+            decoy,
+        })
     }
 
     /// The hash of a new password, with a salt of its own.
@@ -163,6 +156,23 @@ impl Passwords {
     }
 }
 
+/// A hash that costs as much to check as any other, of random bytes: no password is known for it, and making it costs
+/// nothing. Hashing one at the start would take memory that an idle shop has no use for.
+fn decoy(params: &Params, host: &Host) -> Result<HashedPassword, argon2::password_hash::Error> {
+    let (mut salt, mut output) = ([0u8; Salt::RECOMMENDED_LENGTH], [0u8; Params::DEFAULT_OUTPUT_LEN]);
+    host.fill(&mut salt);
+    host.fill(&mut output);
+    let salt = SaltString::encode_b64(&salt)?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(params)?,
+        salt: Some(salt.as_salt()),
+        hash: Some(Output::new(&output)?),
+    };
+    Ok(HashedPassword::stored(hash.to_string()))
+}
+
 impl fmt::Debug for Passwords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Passwords").finish_non_exhaustive()
@@ -179,7 +189,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_right_password_opens_its_hash_and_no_hash_opens_to_nothing() {
-        let passwords = Passwords::new(PasswordCost::for_tests(), Host::system()).await.unwrap();
+        let passwords = Passwords::new(PasswordCost::for_tests(), Host::system()).unwrap();
         let hash = passwords.hash(secret("correct horse")).await.unwrap();
         assert!(hash.expose().starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{}", hash.expose());
         assert!(passwords.check(secret("correct horse"), Some(hash.clone())).await.unwrap());
@@ -189,9 +199,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn nobody_s_hash_is_of_the_configured_cost_and_checked_like_any_other() {
+        let passwords = Passwords::new(PasswordCost::for_tests(), Host::system()).unwrap();
+        let (decoy, real) = (passwords.decoy.clone(), passwords.hash(secret("correct horse")).await.unwrap());
+        let form = |hash: &HashedPassword| hash.expose().rsplitn(3, '$').last().map(str::to_owned);
+        assert_eq!(form(&decoy), form(&real));
+        assert_eq!(decoy.expose().len(), real.expose().len());
+        // As the hash of somebody it is compared to the end: the answer is no, not that it cannot be read.
+        assert!(!passwords.check(secret("correct horse"), Some(decoy)).await.unwrap());
+    }
+
+    #[tokio::test]
     async fn a_full_queue_refuses_at_once_and_a_finished_hash_makes_room() {
         let cost = PasswordCost { at_once: 1, queue: 1, ..PasswordCost::for_tests() };
-        let passwords = Passwords::new(cost, Host::system()).await.unwrap();
+        let passwords = Passwords::new(cost, Host::system()).unwrap();
         let turn = Arc::clone(&passwords.turns).acquire_owned().await.unwrap();
         let mut waiting = [Box::pin(passwords.hash(secret("one"))), Box::pin(passwords.hash(secret("two")))];
         for waits in &mut waiting {
@@ -207,7 +228,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_default_cost_is_the_one_that_owasp_asks_for() {
-        let passwords = Passwords::new(PasswordCost::default(), Host::system()).await.unwrap();
+        let passwords = Passwords::new(PasswordCost::default(), Host::system()).unwrap();
         assert!(passwords.decoy.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
     }
 

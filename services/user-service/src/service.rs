@@ -49,7 +49,7 @@ impl UserService {
             users,
             changes,
             keys,
-            passwords: Passwords::new(passwords, host.clone()).await?,
+            passwords: Passwords::new(passwords, host.clone())?,
             buyers: BuyerCache::new(),
             ids: PersonIds::above(highest),
             signer,
