@@ -24,7 +24,7 @@ use crate::demo;
 
 pub use all::compose_all;
 pub use one::compose_one;
-pub use openapi::openapi;
+pub use openapi::{DESCRIPTION, openapi};
 pub use wiring::{Switches, Wiring};
 
 /// What a demo shop shows on its first page.

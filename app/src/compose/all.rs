@@ -122,7 +122,7 @@ pub async fn compose_all(
     let (console, ends_streams) = super::console::console(config);
     let parts = GatewayParts {
         upstreams,
-        openapi: compose::openapi(),
+        openapi: compose::DESCRIPTION,
         operations: super::health::operations(health.clone(), metrics.clone()),
         storytellers: Storytellers {
             orders: wiring.to("gateway", orders.calls()),

@@ -222,7 +222,7 @@ fn gateway(far: &Far<'_>, edge: &Edge, health: Health) -> anyhow::Result<(Router
     let (console, ends_streams) = super::console::console(far.config);
     let parts = GatewayParts {
         upstreams: services.map(upstream).into(),
-        openapi: compose::openapi(),
+        openapi: compose::DESCRIPTION,
         operations: operations(health, madrigal_telemetry::metrics::metrics()?),
         storytellers: Storytellers {
             orders: far.to(Service::OrderService),

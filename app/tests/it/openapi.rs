@@ -2,6 +2,12 @@
 
 use std::path::Path;
 
+#[test]
+fn every_described_path_is_found_in_other_processes_too() {
+    let described = madrigal::compose::openapi();
+    assert_eq!(madrigal_gateway::table::undeclared(&described), Vec::<&str>::new());
+}
+
 /// Run with `UPDATE=1` to write the description anew.
 #[test]
 fn the_description_that_is_checked_in_is_the_one_that_is_served() {

@@ -11,7 +11,6 @@ use http::{HeaderMap, HeaderValue};
 use madrigal_http::problem;
 use utoipa_swagger_ui::Config;
 
-use crate::parts::GatewayError;
 use crate::security::{DOCUMENTATION, Fixed, STRICT};
 
 mod problem_pages;
@@ -21,20 +20,21 @@ pub use problem_pages::problem_codes;
 const OPENAPI_PATH: &str = "/openapi.json";
 
 /// The routes.
-pub(crate) fn router(openapi: &serde_json::Value) -> Result<Router, GatewayError> {
-    let json = serde_json::to_string_pretty(openapi).map_err(GatewayError::Description)?;
-    let openapi = Fixed::new("application/json", STRICT, json);
+pub(crate) fn router(openapi: &'static str) -> Router {
     // Without "none" the page would ask a validator somewhere on the internet.
     let config = Config::from(OPENAPI_PATH).try_it_out_enabled(true).validator_url("none");
-    let described = Router::new()
-        .route(OPENAPI_PATH, get(async |State(document): State<Fixed>, asked: HeaderMap| document.answer(&asked)))
-        .with_state(openapi);
+    let described = Router::new().route(OPENAPI_PATH, get(description)).with_state(openapi);
     let shown = Router::new()
         .route("/docs", get(async || Redirect::permanent("/docs/")))
         .route("/docs/", get(async |State(ui): State<Arc<Config<'static>>>, asked: HeaderMap| file("", ui, &asked)))
         .route("/docs/{*file}", get(named_file))
         .with_state(Arc::new(config));
-    Ok(described.merge(shown).merge(problem_pages::router()))
+    described.merge(shown).merge(problem_pages::router())
+}
+
+/// Its tag is computed when it is asked for, so that a shop that nobody asks does not read half a megabyte.
+async fn description(State(document): State<&'static str>, asked: HeaderMap) -> Response {
+    Fixed::new("application/json", STRICT, document).answer(&asked)
 }
 
 async fn named_file(State(ui): State<Arc<Config<'static>>>, Path(name): Path<String>, asked: HeaderMap) -> Response {

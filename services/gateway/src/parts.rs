@@ -11,8 +11,9 @@ use crate::story::Storytellers;
 pub struct GatewayParts {
     /// The services behind it. A service that is not among them has no paths.
     pub upstreams: Vec<Upstream>,
-    /// The description of the whole API, already merged.
-    pub openapi: serde_json::Value,
+    /// The description of the whole API, as JSON. What it promises and the route table does not declare
+    /// ([`crate::table::undeclared`]) would be missing where services are processes of their own.
+    pub openapi: &'static str,
     /// `/livez`, `/readyz`, `/health` and `/metrics`: `madrigal_telemetry::router`. The first page reads `/health` every few
     /// seconds.
     pub operations: Router,
@@ -95,10 +96,4 @@ pub enum GatewayError {
         /// The text.
         url: String,
     },
-    /// A path of the API's description that the route table would not find in another process.
-    #[error("the description has the path {0}, which the route table does not declare")]
-    Undeclared(String),
-    /// A description that cannot be written as JSON.
-    #[error("the API's description cannot be written as JSON")]
-    Description(#[source] serde_json::Error),
 }

@@ -77,6 +77,13 @@ pub fn declared_for(path: &str) -> Option<&'static Declared> {
     fitting.max_by(|one, other| one.0.cmp(&other.0)).map(|(_, entry)| entry)
 }
 
+/// What a description of the API promises under `/v1` and the table does not declare: the shop would answer differently as
+/// several processes. Other paths are the gateway's own.
+pub fn undeclared(openapi: &serde_json::Value) -> Vec<&str> {
+    let paths = openapi["paths"].as_object().into_iter().flat_map(|paths| paths.keys().map(String::as_str));
+    paths.filter(|path| path.starts_with("/v1") && declared_for(path).is_none()).collect()
+}
+
 /// Whether the gateway knows this service behind it.
 pub fn knows(service: &str) -> bool {
     service != GATEWAY && TABLE.iter().any(|entry| entry.service == service)

@@ -1,10 +1,7 @@
 //! `docs/problems/*.md` as pages: where the `type` of a problem points.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::HeaderMap;
@@ -23,26 +20,16 @@ pub fn problem_codes() -> impl Iterator<Item = &'static str> {
     TEXTS.iter().map(|(code, _)| *code)
 }
 
-struct Pages {
-    list: Fixed,
-    by_code: BTreeMap<&'static str, Fixed>,
-}
-
 pub(super) fn router() -> Router {
-    let by_code = TEXTS.iter().map(|(code, text)| (*code, page(code, text))).collect();
-    let pages = Arc::new(Pages { list: list(), by_code });
     Router::new()
-        .route(
-            "/docs/problems",
-            get(async |State(pages): State<Arc<Pages>>, asked: HeaderMap| pages.list.answer(&asked)),
-        )
+        .route("/docs/problems", get(async |asked: HeaderMap| list().answer(&asked)))
         .route("/docs/problems/{code}", get(one))
-        .with_state(pages)
 }
 
-async fn one(State(pages): State<Arc<Pages>>, Path(code): Path<String>, asked: HeaderMap) -> Response {
-    match pages.by_code.get(code.as_str()) {
-        Some(page) => page.answer(&asked),
+/// Pages are made when they are read, which is seldom: nobody's memory holds all of them.
+async fn one(Path(code): Path<String>, asked: HeaderMap) -> Response {
+    match TEXTS.iter().find(|(known, _)| *known == code) {
+        Some((code, text)) => page(code, text).answer(&asked),
         None => problem::not_found(format_args!("page about a problem {code:?}")).into_response(),
     }
 }

@@ -89,7 +89,7 @@ fn shop_of(console: ConsoleParts, more: Router) -> Shop {
             upstream("catalog-service", catalog()),
             upstream("order-service", orders().merge(more)),
         ],
-        openapi: serde_json::to_value(OpenApi::default()).unwrap(),
+        openapi: "{}",
         operations: Router::new().route(
             "/health",
             get(async || Json(json!({"checks": {EVIL: {"services": {EVIL: {"status": EVIL, "detail": EVIL}}}}}))),

@@ -5,11 +5,6 @@ use http::{Method, StatusCode};
 use madrigal_core::Host;
 use madrigal_gateway::{ConsoleParts, DemoHints, GatewayParts, Storytellers, Target, Upstream, problem_codes};
 use madrigal_http::testing;
-use utoipa::OpenApi;
-
-#[derive(OpenApi)]
-#[openapi(info(title = "a shop", version = "1"))]
-struct Nothing;
 
 const HOST: (&str, &str) = ("host", "localhost:8080");
 
@@ -19,7 +14,7 @@ fn gateway() -> Router {
     let demo = DemoHints { login: "ines".into(), password: "\"><script>".into(), operator: None };
     let parts = GatewayParts {
         upstreams: vec![upstream],
-        openapi: serde_json::to_value(Nothing::openapi()).unwrap(),
+        openapi: r#"{"openapi":"3.1.0"}"#,
         operations: Router::new(),
         storytellers: Storytellers::absent(),
         demo: Some(demo),
@@ -95,10 +90,10 @@ async fn every_problem_has_its_page_and_an_unknown_one_is_a_404() {
 }
 
 #[tokio::test]
-async fn the_description_is_openapi_3_1_and_its_reading_room_needs_nothing_from_elsewhere() {
+async fn the_description_is_served_as_it_is_and_its_reading_room_needs_nothing_from_elsewhere() {
     let gateway = gateway();
     let (_, _, document) = testing::send(&gateway, Method::GET, "/openapi.json", &[], ()).await;
-    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"), "{document}");
+    assert_eq!(document["openapi"], "3.1.0");
     let (status, headers, _) = testing::send(&gateway, Method::GET, "/docs", &[], ()).await;
     assert_eq!((status, headers["location"].to_str().unwrap()), (StatusCode::PERMANENT_REDIRECT, "/docs/"));
     let (_, _, index) = testing::send(&gateway, Method::GET, "/docs/", &[], ()).await;
