@@ -92,3 +92,16 @@ pub fn get(connection: &sql::Connection, key: &str) -> sql::Result<Option<Versio
         .query_row([key], |row| Ok(Versioned { version: unsigned(row.get(0)?), value: row.get(1)? }))
         .optional()
 }
+
+/// Puts what takes a key's place, whatever version is there; nothing is left where there is none. For repairs, inside a
+/// caller's transaction that has looked at what is there.
+///
+/// # Errors
+/// An SQL error if the engine broke.
+pub fn replace(tx: &sql::Transaction<'_>, key: &str, versioned: Option<&Versioned>) -> sql::Result<()> {
+    tx.prepare_cached("DELETE FROM key_values WHERE key = ?1")?.execute([key])?;
+    if let Some(versioned) = versioned {
+        put(tx, key, versioned)?;
+    }
+    Ok(())
+}

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use madrigal_core::{Fault, LogEpoch, Position, StreamVersion};
+use madrigal_core::{Fault, Position, StreamVersion};
 use madrigal_event_store::{DynEventStore, ReadError};
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, params, params_from_iter};
@@ -105,9 +105,14 @@ impl StreamIndex {
         Ok(())
     }
 
-    /// Where to go on; an index of another history is emptied first.
+    /// Of which history the index is, and over what: one of other categories lacks the older streams of those that came.
+    fn made_of(&self) -> String {
+        format!("{}/{}", self.parts.store.epoch(), self.parts.categories.join(","))
+    }
+
+    /// Where to go on; an index of another history, or of other categories, is emptied first.
     async fn begin(&self) -> Result<Position, Fault> {
-        let (epoch, end) = (self.parts.store.epoch(), self.parts.store.end());
+        let (made_of, end) = (self.made_of(), self.parts.store.end());
         let kept = self.parts.database.read("indexed-through", |connection| {
             let row = connection.query_row("SELECT epoch, position FROM indexed_through", [], |row| {
                 Ok((row.get::<_, String>(0)?, unsigned(row.get(1)?)))
@@ -115,7 +120,7 @@ impl StreamIndex {
             row.optional()
         });
         match kept.await? {
-            Some((kept, position)) if kept == epoch.to_string() && position <= end.0 => Ok(Position(position)),
+            Some((kept, position)) if kept == made_of && position <= end.0 => Ok(Position(position)),
             _ => {
                 let cleared = self
                     .parts
@@ -139,8 +144,8 @@ impl StreamIndex {
                 heads.insert((known, event.stream.id().to_owned()), event.version());
             }
         }
-        let (epoch, through) = (self.parts.store.epoch(), read.scanned_through);
-        self.parts.database.write("index-streams", move |tx| take(tx, heads, epoch, through)).await?;
+        let (made_of, through) = (self.made_of(), read.scanned_through);
+        self.parts.database.write("index-streams", move |tx| take(tx, heads, &made_of, through)).await?;
         Ok(through)
     }
 
@@ -189,7 +194,7 @@ impl std::fmt::Debug for StreamIndex {
 fn take(
     tx: &sql::Transaction<'_>,
     heads: HashMap<(&'static str, String), StreamVersion>,
-    epoch: LogEpoch,
+    made_of: &str,
     through: Position,
 ) -> sql::Result<()> {
     // In the order of the keys: neighbouring pages.
@@ -206,6 +211,6 @@ fn take(
         "INSERT INTO indexed_through (one, epoch, position) VALUES (1, ?1, ?2)
          ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch, position = excluded.position",
     )?
-    .execute(params![epoch.to_string(), number(through.0)])?;
+    .execute(params![made_of, number(through.0)])?;
     Ok(())
 }

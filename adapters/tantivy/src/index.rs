@@ -296,6 +296,43 @@ impl Snapshot {
         Ok(digests.collect())
     }
 
+    /// The next keys after one, each with the (first) number that its document has in an integer field, in order; at most
+    /// `limit`, and no more than [`SearchRequest::MAX_LIMIT`].
+    ///
+    /// # Errors
+    /// A [`Fault`] if the index cannot be read, or has no such field.
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    pub async fn integers(
+        &self,
+        field: &'static str,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<(String, Option<i64>)>, Fault> {
+        let snapshot = self.clone();
+        let read = tasks::blocking(move || snapshot.read_integers(field, after, limit)).await;
+        read.map_err(|error| fault::cut("integers", error))?.map_err(|error| fault::of("integers", error))
+    }
+
+    fn read_integers(
+        &self,
+        field: &'static str,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<(String, Option<i64>)>, TantivyError> {
+        let after = after.map(|key| Place { values: Vec::new(), key });
+        let page = Page { sort: Vec::new(), after, limit: limit.clamp(1, SearchRequest::MAX_LIMIT) };
+        let found = self.searcher.search(&tantivy::query::AllQuery, &page)?;
+        let columns = self.searcher.segment_readers().iter().map(|segment| segment.fast_fields().i64(field));
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        let numbers = found.into_iter().map(|on_page| {
+            let column = columns.get(on_page.address.segment_ord as usize);
+            (on_page.place.key, column.and_then(|column| column.first(on_page.address.doc_id)))
+        });
+        Ok(numbers.collect())
+    }
+
     /// The digest of one document, if it is there.
     ///
     /// # Errors

@@ -58,6 +58,11 @@ impl Pair {
         &self.described
     }
 
+    /// The owner.
+    pub const fn owner(&self) -> &DynRowSet {
+        &self.owner
+    }
+
     /// The copy.
     pub const fn copy(&self) -> &DynRowSet {
         &self.copy

@@ -4,7 +4,9 @@
 //! kept need not be erased. A deleted user leaves a tombstone; their orders stay under the id.
 
 use async_trait::async_trait;
-use madrigal_contracts::copies::{AppliedThrough, ApplyRows, CopyKeeper, CopyRow, RowOutcome, RowsApplied};
+use madrigal_contracts::copies::{
+    AppliedThrough, ApplyRows, CopyKeeper, CopyRow, ReplaceRow, Replaced, RowOutcome, RowsApplied,
+};
 use madrigal_core::{Fault, LogName, RowVersion, Timestamp};
 use madrigal_sqlite::sql::{self, Connection, OptionalExtension, Row, Transaction, params};
 use madrigal_sqlite::{Database, applied};
@@ -57,11 +59,7 @@ impl CopyKeeper for Users {
     async fn read(&self, key: &str) -> Result<Option<CopyRow>, Fault> {
         let Ok(user_id) = key.parse::<i64>() else { return Ok(None) };
         let found = self.database.read("read-user", move |connection| load(connection, user_id)).await?;
-        Ok(found.map(|user| CopyRow {
-            key: user.user_id.to_string(),
-            version: user.version,
-            row: user.created_at.map(|created_at| json!({ "id": user.user_id, "createdAt": created_at })),
-        }))
+        Ok(found.map(|user| copied(&user)))
     }
 
     async fn applied_through(&self) -> Result<Vec<AppliedThrough>, Fault> {
@@ -83,6 +81,54 @@ impl CopyKeeper for Users {
         });
         keys.await
     }
+
+    async fn page(&self, after: i64, limit: usize) -> Result<Vec<CopyRow>, Fault> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let page = self.database.read("page-users", move |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT user_id, version, deleted, created_at FROM users WHERE user_id > ?1 ORDER BY user_id LIMIT ?2",
+            )?;
+            select.query_map([after, limit], row_of)?.map(|user| user.map(|user| copied(&user))).collect()
+        });
+        page.await
+    }
+
+    async fn replace(&self, rows: Vec<ReplaceRow>) -> Result<Vec<Replaced>, Fault> {
+        let replaced = self
+            .database
+            .write("replace-rows", move |tx| rows.iter().map(|row| replace(tx, row)).collect::<sql::Result<Vec<_>>>());
+        replaced.await
+    }
+}
+
+fn copied(user: &UserRow) -> CopyRow {
+    CopyRow {
+        key: user.user_id.to_string(),
+        version: user.version,
+        row: user.created_at.map(|created_at| json!({ "id": user.user_id, "createdAt": created_at })),
+    }
+}
+
+/// Puts what takes a row's place, if it still is what was seen.
+fn replace(tx: &Transaction<'_>, row: &ReplaceRow) -> sql::Result<Replaced> {
+    let refused = |cause: &str| Ok(Replaced::Refused { cause: cause.to_owned() });
+    let Ok(user_id) = row.key.parse::<i64>() else { return refused("the key is no number") };
+    if load(tx, user_id)?.as_ref().map(copied) != row.seen {
+        return Ok(Replaced::Changed);
+    }
+    match &row.with {
+        None => remove(tx, user_id)?,
+        Some(with) => match with.row.as_ref().map(created_at).transpose() {
+            Ok(created_at) => write(tx, &UserRow { user_id, version: with.version, created_at })?,
+            Err(cause) => return refused(cause),
+        },
+    }
+    Ok(Replaced::Done)
+}
+
+fn created_at(fields: &Value) -> Result<Timestamp, &'static str> {
+    let text = fields.get("createdAt").and_then(Value::as_str);
+    text.and_then(|text| text.parse().ok()).ok_or("createdAt is no time")
 }
 
 /// Applies one row: what is older than what is there is refused, tombstones included.
@@ -97,12 +143,9 @@ fn apply(tx: &Transaction<'_>, row: &CopyRow) -> sql::Result<RowOutcome> {
             return Ok(RowOutcome::Repeated);
         }
     }
-    let created_at = match &row.row {
-        None => None,
-        Some(fields) => match fields.get("createdAt").and_then(Value::as_str).map(str::parse::<Timestamp>) {
-            Some(Ok(created_at)) => Some(created_at),
-            _ => return refused("createdAt is no time"),
-        },
+    let created_at = match row.row.as_ref().map(created_at).transpose() {
+        Ok(created_at) => created_at,
+        Err(cause) => return refused(cause),
     };
     write(tx, &UserRow { user_id, version: row.version, created_at })?;
     Ok(RowOutcome::Applied)

@@ -37,7 +37,8 @@ pub async fn all(
     views: SqliteViews,
     index: &ProductIndex,
 ) -> Result<Vec<DynRowSet>, Fault> {
-    let streams = StreamIndex::open(dir.join("row-sets.sqlite"), Arc::clone(store), &["product", "stock"]).await?;
+    let streams =
+        StreamIndex::open(dir.join("row-sets.sqlite"), Arc::clone(store), &["product", "stock", "rating"]).await?;
     let (owned, stocks) = (ProductEvents::new(streams.clone()), StockEvents::new(streams));
     let view = ProductViewRows::new(products.clone(), views, owned.clone(), stocks.clone());
     Ok(vec![

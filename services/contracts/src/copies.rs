@@ -142,12 +142,78 @@ impl Call for ListCopyKeys {
     const NAME: &'static str = "copies.list-keys";
 }
 
+/// Asks for rows of a copy as they are stored, in the order of their keys' numbers, tombstones included.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PageCopyRows {
+    /// The copy's name.
+    pub copy: String,
+    /// Only keys behind this number.
+    pub after: i64,
+    /// At most so many, 1 to [`ApplyRows::MAX_ROWS`].
+    pub limit: usize,
+}
+
+impl Call for PageCopyRows {
+    /// Fewer than were asked for only at the end.
+    type Answer = Vec<CopyRow>;
+    const NAME: &'static str = "copies.page-rows";
+}
+
+/// What takes the place of one row, if that still is what was seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReplaceRow {
+    /// The owner's key of the row.
+    pub key: String,
+    /// The whole row as it was read from the copy; `None` where there was none, not even a tombstone.
+    pub seen: Option<CopyRow>,
+    /// What takes its place; `None` takes it away, tombstone and all: only for a key that its owner never had.
+    pub with: Option<CopyRow>,
+}
+
+/// Asks the keeper of a copy to replace rows whatever their versions say, each only where it is what was seen.
+///
+/// For repairs: what is put must have been read from the owner *after* `seen` was read from the copy; then it is never older
+/// than what it replaces. Whatever brings changes uses [`ApplyRows`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReplaceRows {
+    /// The copy's name.
+    pub copy: String,
+    /// The rows, at most [`ApplyRows::MAX_ROWS`].
+    pub rows: Vec<ReplaceRow>,
+}
+
+/// What became of one row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "outcome")]
+pub enum Replaced {
+    /// The copy has what was put.
+    Done,
+    /// The copy is not what was seen any more, and is as it was.
+    Changed,
+    /// The row has not the form that the copy's schema asks for, or the copy takes no repairs; it is as it was.
+    Refused {
+        /// What is wrong with it, without the row's values.
+        cause: String,
+    },
+}
+
+impl Call for ReplaceRows {
+    /// One per row, in the call's order.
+    type Answer = Vec<Replaced>;
+    const NAME: &'static str = "copies.replace-rows";
+}
+
 /// A copy, as the service that keeps it answers for it.
 ///
 /// # Contract
 /// 1. [`CopyKeeper::apply`] MUST refuse what is older than what is there; a tombstone MUST refuse everything older for
 ///    ever, and overwrite the values that were there. An equal version changes nothing.
 /// 2. Rows and place MUST become durable together or not at all.
+/// 3. [`CopyKeeper::replace`] MUST look and write in one step: no other writer may come between.
+/// 4. A row that does not decode MUST be read as what is there (its text), not fail the read: it is what repairs look for.
 #[async_trait]
 pub trait CopyKeeper: Send + Sync + 'static {
     /// The copy's name.
@@ -188,6 +254,30 @@ pub trait CopyKeeper: Send + Sync + 'static {
     /// # Cancellation
     /// Safe: reads only.
     async fn keys(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault>;
+
+    /// Rows behind a key's number, tombstones included; see [`PageCopyRows`].
+    ///
+    /// # Errors
+    /// A [`Fault`] if the engine broke; a permanent one where this copy's rows are not listed.
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    async fn page(&self, after: i64, limit: usize) -> Result<Vec<CopyRow>, Fault> {
+        let _ = (after, limit);
+        Err(Fault::permanent("copies", "page", format!("rows of {} are not listed", self.copy())))
+    }
+
+    /// Replaces rows whatever their versions say; see [`ReplaceRows`].
+    ///
+    /// # Errors
+    /// A [`Fault`] if the engine broke; none was replaced.
+    ///
+    /// # Cancellation
+    /// They may or may not be replaced, all or none.
+    async fn replace(&self, rows: Vec<ReplaceRow>) -> Result<Vec<Replaced>, Fault> {
+        let cause = format!("{} is not repaired row by row", self.copy());
+        Ok(rows.iter().map(|_| Replaced::Refused { cause: cause.clone() }).collect())
+    }
 }
 
 /// The calls of a service, with those about the copies that it keeps.
@@ -197,7 +287,9 @@ pub fn answering(calls: Calls, copies: Vec<Arc<dyn CopyKeeper>>) -> Calls {
         .on::<ApplyRows>(Arc::clone(&kept))
         .on::<ReadCopyRow>(Arc::clone(&kept))
         .on::<ReadAppliedThrough>(Arc::clone(&kept))
-        .on::<ListCopyKeys>(kept)
+        .on::<ListCopyKeys>(Arc::clone(&kept))
+        .on::<PageCopyRows>(Arc::clone(&kept))
+        .on::<ReplaceRows>(kept)
 }
 
 struct Kept(Vec<Arc<dyn CopyKeeper>>);
@@ -238,5 +330,22 @@ impl Answer<ListCopyKeys> for Kept {
     async fn answer(&self, _: CallContext, call: ListCopyKeys) -> Result<Vec<String>, Fault> {
         let limit = call.limit.clamp(1, ListCopyKeys::MAX);
         self.copy(&call.copy)?.keys(call.after.as_deref(), limit).await
+    }
+}
+
+#[async_trait]
+impl Answer<PageCopyRows> for Kept {
+    async fn answer(&self, _: CallContext, call: PageCopyRows) -> Result<Vec<CopyRow>, Fault> {
+        self.copy(&call.copy)?.page(call.after, call.limit.clamp(1, ApplyRows::MAX_ROWS)).await
+    }
+}
+
+#[async_trait]
+impl Answer<ReplaceRows> for Kept {
+    async fn answer(&self, _: CallContext, call: ReplaceRows) -> Result<Vec<Replaced>, Fault> {
+        if call.rows.len() > ApplyRows::MAX_ROWS {
+            return Err(Fault::permanent("copies", "replace", format!("more than {} rows", ApplyRows::MAX_ROWS)));
+        }
+        self.copy(&call.copy)?.replace(call.rows).await
     }
 }

@@ -10,6 +10,7 @@
 //! every row that the owner has (`snapshot`).
 
 mod batch;
+mod rebuild;
 mod settle;
 mod snapshot;
 
@@ -28,6 +29,8 @@ use crate::connectors::ConnectorDefinition;
 use crate::copies::Copies;
 use crate::processors::{Activity, Processor};
 use crate::transformers::Transformers;
+
+pub use rebuild::Retold;
 
 /// The name under which this service acknowledges what it has.
 pub const CONSUMER: &str = "sync-service";

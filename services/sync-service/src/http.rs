@@ -1,5 +1,6 @@
 //! The public routes, for operators: connectors, how far copies are, what is parked, a row of a copy.
 
+pub(crate) mod rebuilds;
 mod shapes;
 
 use axum::extract::State;
@@ -40,7 +41,8 @@ pub(crate) fn router(queries: Queries) -> Router {
 /// The routes' documentation.
 #[derive(Debug, OpenApi)]
 #[openapi(
-    paths(list_connectors, register_connector, lag, list_parked, retry_parked, skip_parked, copied_row),
+    paths(list_connectors, register_connector, lag, list_parked, retry_parked, skip_parked, copied_row,
+        rebuilds::rebuild_copy, rebuilds::get_copy_rebuild),
     tags((name = "sync", description = "Connectors, and how far copies are."))
 )]
 pub(crate) struct SyncApi;

@@ -7,6 +7,7 @@
 //! * [`processors`]: what the changes of a topic mean; [`copies`]: who keeps copies;
 //! * [`capture`]: following a connector, from its owner's log into the copies;
 //! * [`monitor`]: compares owners and copies and repairs what diverges;
+//! * [`rebuilds`]: telling a copy everything once more;
 //! * `queries`, `http`: what operators ask; [`config`], [`service`]: putting it together.
 
 pub mod capture;
@@ -18,6 +19,7 @@ mod measures;
 pub mod monitor;
 pub mod processors;
 mod queries;
+pub mod rebuilds;
 pub mod service;
 pub mod transformers;
 

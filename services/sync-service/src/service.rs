@@ -25,6 +25,7 @@ use crate::http::{self, SyncApi};
 use crate::processors::activity::Activity;
 use crate::processors::facts::Facts;
 use crate::queries::Queries;
+use crate::rebuilds::Rebuilds;
 use crate::transformers::Transformers;
 
 /// The name of this service.
@@ -65,6 +66,7 @@ struct Parts {
     captures: Vec<Capture>,
     facts: Vec<Facts>,
     queries: Queries,
+    rebuilds: Rebuilds,
 }
 
 impl SyncService {
@@ -85,7 +87,7 @@ impl SyncService {
         let database = open_database(&config.dir).await?;
         let offsets: DynOffsets = Arc::new(SqliteOffsets::open(database.clone()).await?);
         let activity = Activity::open(database.clone()).await?;
-        let store = ConnectorStore::open(database).await?;
+        let store = ConnectorStore::open(database.clone()).await?;
         if store.list().await?.is_empty() {
             let connector = default_connector()?;
             store.register(&connector, host.now()).await.map_err(|error| Fault::permanent(SERVICE, "open", error))?;
@@ -119,13 +121,19 @@ impl SyncService {
         }
         let topics = neighbours.topics.into_iter().filter(|_| config.facts);
         let facts: Vec<Facts> = topics.map(|topic| Facts::new(topic, Arc::clone(&offsets), host.clone())).collect();
+        let rebuilds = Rebuilds::open(database, captures.clone(), host.clone()).await?;
         let queries = Queries::new(store, captures.clone(), facts.clone(), copies, host);
-        Ok(Self { parts: Arc::new(Parts { captures, facts, queries }) })
+        Ok(Self { parts: Arc::new(Parts { captures, facts, queries, rebuilds }) })
     }
 
     /// The public routes, without the edge's layers.
     pub fn router(&self) -> Router {
-        http::router(self.parts.queries.clone())
+        http::router(self.parts.queries.clone()).merge(http::rebuilds::router(self.parts.rebuilds.clone()))
+    }
+
+    /// Rebuilding copies; a monitor is named there that can do so where no connector tells the copy.
+    pub fn rebuilds(&self) -> &Rebuilds {
+        &self.parts.rebuilds
     }
 
     /// The description of the public routes.
@@ -181,6 +189,8 @@ impl SyncService {
                 }
             }));
         }
+        let (rebuilds, stopped) = (self.parts.rebuilds.clone(), stop.clone());
+        background.push(tasks::spawn("rebuilds", async move { rebuilds.run(stopped).await }));
         stop.cancelled().await;
         join_all(background).await;
     }

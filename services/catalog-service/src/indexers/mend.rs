@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use madrigal_consistency::Damage;
 use madrigal_core::{Fault, LogEpoch, LogName};
 use madrigal_projection::Query;
 
@@ -34,8 +35,9 @@ impl ProductIndex {
         Ok(true)
     }
 
-    /// Puts a wrong document under this key, or (not `there`) takes it away, behind everybody's back.
-    pub(crate) async fn tamper(&self, key: &str, there: bool, of_stock: bool) -> Result<(), Fault> {
+    /// Damages a product's document behind everybody's back: its version, or (`Change`, `Add`) what it says of the product
+    /// or, `of_stock`, of its stock.
+    pub(crate) async fn tamper(&self, key: &str, damage: Damage, of_stock: bool) -> Result<(), Fault> {
         let Some(serving) = self.serving() else { return Ok(()) };
         let _gate = serving.gate.lock().await;
         let Some(checkpoint) = serving.index.checkpoint()? else { return Ok(()) };
@@ -43,13 +45,16 @@ impl ProductIndex {
             Some(viewed) => Some(viewed.row),
             None => self.parts.view.query(Query::oldest(1)).await?.pop().map(|viewed| viewed.row),
         };
-        let wrong = any.filter(|_| there).map(|mut row| {
+        let wrong = any.filter(|_| damage != Damage::Delete).map(|mut row| {
             row.product.withdrawn = false;
-            if of_stock {
-                let some = Stock { received: 1, on_hand: 1, ..Stock::default() };
-                row.stock = if in_stock(&row) { Stock::default() } else { some };
-            } else {
-                row.product.details.name.push_str(" (damaged)");
+            match damage {
+                Damage::Older => row.version.0 = row.version.0.saturating_sub(1),
+                Damage::Newer => row.version.0 = row.version.0.saturating_add(1_000),
+                Damage::Change | Damage::Add | Damage::Delete if of_stock => {
+                    let some = Stock { received: 1, on_hand: 1, ..Stock::default() };
+                    row.stock = if in_stock(&row) { Stock::default() } else { some };
+                }
+                Damage::Change | Damage::Add | Damage::Delete => row.product.details.name.push_str(" (damaged)"),
             }
             row
         });

@@ -133,6 +133,14 @@ impl ProductCache {
         self.pages.peek_since(id.as_str(), version_at(seen)).map(|found| found.value)
     }
 
+    /// Puts a wrong page under a key, behind everybody's back, as if it had been read through everything that was heard.
+    pub(crate) async fn tamper(&self, key: &str, wrong: ProductRow, fresh: Duration) -> Result<(), Fault> {
+        self.pages.invalidate_now(key, Change::Unknown);
+        let version = version_at(self.heard_through());
+        let planted = move || async move { Ok(Loaded::versioned(version, wrong)) };
+        self.pages.get(key, planted, Ttl::of(fresh)).await.map(drop)
+    }
+
     /// Completions under a key, read through at least `seen`; `read` says through where it read.
     pub(crate) async fn complete<F, L>(
         &self,

@@ -1,17 +1,20 @@
 //! `products.search` and `stock.search`: what the search index has of each product in the fields that are kept beside it.
 //!
-//! The index keeps no versions, so that both are compared by content. What is only searched for (words, completions) is made
-//! of the same fields in the same document and not compared.
+//! A document says the version of the product that it was made from, and none of the stock: most changes of a stock change
+//! nothing that is searched for and are not indexed, so that `stock.search` is compared by content. What is only searched for
+//! (words, completions) is made of the same fields in the same document and not compared.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use madrigal_consistency::row_set::PageRead;
 use madrigal_consistency::{Content, Damage, Detail, Planted, RepairRow, Repaired, Row, RowSet, Seen, SetDescription};
-use madrigal_core::{Fault, Position, PositionToken, Timestamp};
+use madrigal_core::{Fault, Position, PositionToken, RowVersion, StreamVersion, Timestamp};
 use madrigal_tantivy::index::Snapshot;
 
+use super::streams::version;
 use crate::indexers::ProductIndex;
+use crate::search::fields::VERSION;
 
 const FIELDS: &[&str] = &["name", "effectivePrice", "status", "brand", "categoryNames", "tagSet", "createdAt"];
 
@@ -27,9 +30,10 @@ pub struct StockSearchRows {
     index: ProductIndex,
 }
 
-type Of = fn(&BTreeMap<&'static str, Vec<String>>) -> Content;
+type Shown = BTreeMap<&'static str, Vec<String>>;
+type Of = fn(&str, &Shown) -> Row;
 
-fn product_of(shown: &BTreeMap<&'static str, Vec<String>>) -> Content {
+fn product_of(key: &str, shown: &Shown) -> Row {
     let all = |field: &str| shown.get(field).cloned().unwrap_or_default();
     let one = |field: &str| all(field).into_iter().next();
     let sorted = |field: &str| {
@@ -39,19 +43,24 @@ fn product_of(shown: &BTreeMap<&'static str, Vec<String>>) -> Content {
         texts
     };
     let number = |field: &str| one(field).and_then(|text| text.parse::<i64>().ok());
-    Content::new()
+    let content = Content::new()
         .with("name", one("nameKeyword"))
         .with("effectivePrice", number("price"))
         .with("status", one("status"))
         .with("brand", one("brand"))
         .with("categoryNames", sorted("category"))
         .with("tagSet", sorted("tag"))
-        .with_time("createdAt", number("createdAt").map(Timestamp::from_micros))
+        .with_time("createdAt", number("createdAt").map(Timestamp::from_micros));
+    Row::new(key, version_of(number(VERSION))).with_content(content)
 }
 
-fn stock_of(shown: &BTreeMap<&'static str, Vec<String>>) -> Content {
+fn version_of(number: Option<i64>) -> Option<RowVersion> {
+    number.and_then(|number| u64::try_from(number).ok()).and_then(|number| version(StreamVersion(number)))
+}
+
+fn stock_of(key: &str, shown: &Shown) -> Row {
     let flag = shown.get("inStock").and_then(|values| values.first());
-    Content::new().with("inStock", flag.is_some_and(|flag| flag == "true"))
+    Row::new(key, None).with_content(Content::new().with("inStock", flag.is_some_and(|flag| flag == "true")))
 }
 
 /// How far the index is, as copies say it; nothing is served before the first generation is whole.
@@ -68,32 +77,30 @@ async fn rows(snapshot: &Snapshot, keys: Vec<String>, of: Of) -> Result<Vec<Row>
     let mut rows = Vec::with_capacity(keys.len());
     for key in keys {
         if let Some(shown) = snapshot.shown(&key).await? {
-            rows.push(Row::new(key, None).with_content(of(&shown)));
+            rows.push(of(&key, &shown));
         }
     }
     Ok(rows)
 }
 
-async fn page(index: &ProductIndex, read: PageRead, of: Of) -> Result<Vec<Row>, Fault> {
+async fn page(index: &ProductIndex, read: PageRead, of: Of, versioned: bool) -> Result<Vec<Row>, Fault> {
     let Some(snapshot) = snapshot(index) else { return Ok(Vec::new()) };
-    let (mut keys, mut after) = (Vec::new(), read.range.after.clone());
-    while keys.len() < read.limit {
-        let found = snapshot.digests(after, read.limit - keys.len()).await?;
-        let Some((last, _)) = found.last() else { break };
+    let (mut found, mut after) = (Vec::<Row>::new(), read.range.after.clone());
+    'pages: while found.len() < read.limit {
+        let page = snapshot.integers(VERSION, after, read.limit - found.len()).await?;
+        let Some((last, _)) = page.last() else { break };
         after = Some(last.clone());
-        let before = found.len();
-        keys.extend(found.into_iter().map(|(key, _)| key).take_while(|key| read.range.contains(key)));
-        if keys.len() < before {
-            // Beyond the range, at the latest with the next page.
-            if keys.last().is_none_or(|last| after.as_ref() != Some(last)) {
-                break;
+        for (key, number) in page {
+            if !read.range.contains(&key) {
+                break 'pages;
             }
+            found.push(Row::new(key, version_of(number).filter(|_| versioned)));
         }
     }
-    if read.detail == Detail::Versions {
-        return Ok(keys.into_iter().map(|key| Row::new(key, None)).collect());
+    match read.detail {
+        Detail::Versions => Ok(found),
+        Detail::Content => rows(&snapshot, found.into_iter().map(|row| row.key).collect(), of).await,
     }
-    rows(&snapshot, keys, of).await
 }
 
 async fn by_key(index: &ProductIndex, mut keys: Vec<String>, of: Of) -> Result<Vec<Row>, Fault> {
@@ -106,32 +113,31 @@ async fn by_key(index: &ProductIndex, mut keys: Vec<String>, of: Of) -> Result<V
 
 async fn mend(index: &ProductIndex, repair: RepairRow, of: Of) -> Result<Repaired, Fault> {
     let RepairRow { key, seen, fields, .. } = repair;
-    let unchanged = |shown: Option<&BTreeMap<&'static str, Vec<String>>>| {
-        let row = shown.map(|shown| Row::new("", None).with_content(of(shown)));
-        row.map(|row| Seen::of(&row, &fields)) == seen
-    };
+    let unchanged = |shown: Option<&Shown>| shown.map(|shown| Seen::of(&of(&key, shown), &fields)) == seen;
     Ok(if index.mend(&key, unchanged).await? { Repaired::Done } else { Repaired::Changed })
 }
 
 async fn plant(index: &ProductIndex, key: &str, damage: Damage, of_stock: bool) -> Result<Planted, Fault> {
     let known = match snapshot(index) {
-        Some(snapshot) => snapshot.shown(key).await?.is_some(),
-        None => false,
+        Some(snapshot) => snapshot.shown(key).await?,
+        None => None,
     };
+    let kept = known.as_ref().and_then(|shown| product_of(key, shown).version).map_or(0, RowVersion::count);
     match damage {
-        Damage::Older | Damage::Newer => {
-            return Ok(Planted::Refused { why: "the index keeps no versions".to_owned() });
+        Damage::Older | Damage::Newer if of_stock => {
+            return Ok(Planted::Refused { why: "the index keeps no versions of stocks".to_owned() });
         }
-        Damage::Add if known => return Ok(Planted::NoSuchRow),
-        Damage::Change | Damage::Delete if !known => return Ok(Planted::NoSuchRow),
-        Damage::Add | Damage::Change | Damage::Delete => {}
+        Damage::Older if known.is_some() && kept <= 1 => {
+            return Ok(Planted::Refused { why: "the row has no older version".to_owned() });
+        }
+        Damage::Add if known.is_some() => return Ok(Planted::NoSuchRow),
+        Damage::Change | Damage::Delete | Damage::Older | Damage::Newer if known.is_none() => {
+            return Ok(Planted::NoSuchRow);
+        }
+        _ => {}
     }
-    index.tamper(key, damage != Damage::Delete, of_stock).await?;
+    index.tamper(key, damage, of_stock).await?;
     Ok(Planted::Done)
-}
-
-fn described(name: &str, fields: &[&str]) -> SetDescription {
-    SetDescription { versioned: false, ..SetDescription::copy(name, fields) }
 }
 
 impl ProductSearchRows {
@@ -143,7 +149,7 @@ impl ProductSearchRows {
 #[async_trait]
 impl RowSet for ProductSearchRows {
     fn description(&self) -> SetDescription {
-        described("products.search", FIELDS)
+        SetDescription::copy("products.search", FIELDS)
     }
 
     async fn position(&self) -> Result<PositionToken, Fault> {
@@ -151,7 +157,7 @@ impl RowSet for ProductSearchRows {
     }
 
     async fn page(&self, read: PageRead) -> Result<Vec<Row>, Fault> {
-        page(&self.index, read, product_of).await
+        page(&self.index, read, product_of, true).await
     }
 
     async fn by_key(&self, keys: Vec<String>, _: Detail) -> Result<Vec<Row>, Fault> {
@@ -177,7 +183,7 @@ impl StockSearchRows {
 impl RowSet for StockSearchRows {
     fn description(&self) -> SetDescription {
         // Products that were withdrawn have a stock and are not in the index.
-        SetDescription { partial: true, ..described("stock.search", &["inStock"]) }
+        SetDescription { partial: true, versioned: false, ..SetDescription::copy("stock.search", &["inStock"]) }
     }
 
     async fn position(&self) -> Result<PositionToken, Fault> {
@@ -185,7 +191,7 @@ impl RowSet for StockSearchRows {
     }
 
     async fn page(&self, read: PageRead) -> Result<Vec<Row>, Fault> {
-        page(&self.index, read, stock_of).await
+        page(&self.index, read, stock_of, false).await
     }
 
     async fn by_key(&self, keys: Vec<String>, _: Detail) -> Result<Vec<Row>, Fault> {

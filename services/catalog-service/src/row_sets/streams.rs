@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use futures::StreamExt;
 use madrigal_consistency::row_set::{MAX_PAGE, PageRead};
-use madrigal_consistency::{Content, Detail, Row, RowSet, SetDescription};
-use madrigal_core::{Fault, PositionToken, RecordedEvent, RowVersion, StreamName, StreamVersion};
+use madrigal_consistency::{Changed, Content, Detail, Row, RowSet, SetDescription};
+use madrigal_core::{Fault, Position, PositionToken, RecordedEvent, RowVersion, StreamName, StreamVersion};
 use madrigal_event_store::StreamRead;
 use madrigal_sqlite::StreamIndex;
 use serde_json::json;
 
-use crate::domain::{Product, ProductEvent, ProductStatus, Stock, StockEvent};
+use crate::domain::{Product, ProductEvent, ProductRated, ProductStatus, Stock, StockEvent};
 
 /// The fields of a product's content.
 pub(super) const PRODUCT_FIELDS: &[&str] = &[
@@ -114,6 +114,28 @@ fn position(index: &StreamIndex) -> PositionToken {
     PositionToken::of(store.log().clone(), store.epoch(), store.end())
 }
 
+/// The streams of a category that the last `limit` events of the log changed at most.
+async fn changed(
+    index: &StreamIndex,
+    category: &str,
+    after: Option<PositionToken>,
+    limit: usize,
+) -> Result<Changed, Fault> {
+    let store = index.store();
+    let end = store.end();
+    let through = PositionToken::of(store.log().clone(), store.epoch(), end);
+    let known = after.and_then(|after| after.component(store.log())).filter(|(epoch, _)| *epoch == store.epoch());
+    let from = known.map_or(end, |(_, at)| at.max(Position(end.0.saturating_sub(limit as u64))));
+    if from >= end {
+        return Ok(Changed { keys: Vec::new(), through });
+    }
+    let read = store.read_log(from, limit).await;
+    let read = read.map_err(|error| Fault::not_applied("catalog-service", "read changed streams", error))?;
+    let events = read.events.iter().filter(|event| event.stream.category() == category);
+    let keys: BTreeSet<&str> = events.map(|event| event.stream.id()).collect();
+    Ok(Changed { keys: keys.into_iter().map(str::to_owned).collect(), through })
+}
+
 fn within(rows: Vec<Row>, first: RowVersion, last: RowVersion) -> Option<Vec<Row>> {
     let within = |row: &Row| row.version.is_some_and(|version| (first..=last).contains(&version));
     let rows: Vec<Row> = rows.into_iter().filter(within).collect();
@@ -127,6 +149,27 @@ impl ProductEvents {
 
     pub(super) async fn events(&self, key: &str) -> Result<Vec<RecordedEvent>, Fault> {
         events(&self.index, "product", key).await
+    }
+
+    /// The events of its ratings, one from each stream.
+    pub(super) async fn ratings(&self, key: &str) -> Result<Vec<RecordedEvent>, Fault> {
+        let (mut rated, mut after) = (Vec::new(), format!("{key}~"));
+        // Behind the product's id stands the customer's number.
+        let through = format!("{key}~\u{10ffff}");
+        loop {
+            let page = self.index.page(ProductRated::CATEGORY, Some(after), Some(through.clone()), MAX_PAGE).await?;
+            let (full, last) = (page.len() >= MAX_PAGE, page.last().map(|(id, _)| id.clone()));
+            let read =
+                page.into_iter().map(|(id, _)| async move { events(&self.index, ProductRated::CATEGORY, &id).await });
+            let read: Vec<_> = futures::stream::iter(read).buffered(READS_AT_ONCE).collect().await;
+            for events in read {
+                rated.extend(events?);
+            }
+            match last.filter(|_| full) {
+                Some(last) => after = last,
+                None => return Ok(rated),
+            }
+        }
     }
 
     /// The row after each event.
@@ -175,6 +218,10 @@ impl RowSet for ProductEvents {
         let read = futures::stream::iter(keys.into_iter().map(last)).buffered(READS_AT_ONCE);
         let rows: Vec<Result<Option<Row>, Fault>> = read.collect().await;
         rows.into_iter().filter_map(Result::transpose).collect()
+    }
+
+    async fn changed(&self, after: Option<PositionToken>, limit: usize) -> Result<Option<Changed>, Fault> {
+        changed(&self.index, "product", after, limit).await.map(Some)
     }
 
     async fn history(&self, key: &str, first: RowVersion, last: RowVersion) -> Result<Option<Vec<Row>>, Fault> {
@@ -249,6 +296,10 @@ impl RowSet for StockEvents {
         let read = futures::stream::iter(keys.into_iter().map(last)).buffered(READS_AT_ONCE);
         let rows: Vec<Result<Option<Row>, Fault>> = read.collect().await;
         rows.into_iter().filter_map(Result::transpose).collect()
+    }
+
+    async fn changed(&self, after: Option<PositionToken>, limit: usize) -> Result<Option<Changed>, Fault> {
+        changed(&self.index, "stock", after, limit).await.map(Some)
     }
 
     async fn history(&self, key: &str, first: RowVersion, last: RowVersion) -> Result<Option<Vec<Row>>, Fault> {

@@ -6,15 +6,14 @@ use madrigal_consistency::row_set::PageRead;
 use madrigal_consistency::{
     Content, Damage, Detail, KeyRange, Planted, RepairRow, Repaired, Row, RowSet, Seen, SetDescription,
 };
-use madrigal_core::{Fault, JsonBytes, Position, PositionToken, StreamVersion};
-use madrigal_projection::{Mended, ProjectionRunner, Query, StoredRow, ViewStore};
+use madrigal_core::{Fault, JsonBytes, Position, PositionToken};
+use madrigal_projection::{Mended, Projection, ProjectionRunner, Query, StoredRow, ViewStore};
 use madrigal_sqlite::SqliteViews;
 use serde_json::{Value, json};
 
 use super::streams::{
     PRODUCT_FIELDS, ProductEvents, STOCK_FIELDS, StockEvents, product_content, stock_content, version,
 };
-use crate::domain::{Product, ProductEvent, Stock, StockEvent};
 use crate::projections::{ProductRow, ProductView};
 
 /// The products in the view.
@@ -88,57 +87,44 @@ impl ProductViewRows {
         Ok(rows)
     }
 
-    /// The row as the streams make it up to `position`. Ratings have streams of their own, by customer: they stay as they
-    /// are, so that a row that is not there cannot be made.
-    async fn told(&self, key: &str, stored: &StoredRow, position: Position) -> Result<Mended<ProductRow>, Fault> {
-        let broken = |error: crate::domain::UnreadableEvent| Fault::permanent("catalog", "mend product view", error);
-        let (mut row, mut last): (Option<ProductRow>, _) = (None, (StreamVersion::NONE, Position::START));
-        for event in self.products.events(key).await?.iter().filter(|event| event.position <= position) {
-            let read = ProductEvent::read(event).map_err(broken)?;
-            let product = Product::evolve(row.as_ref().map(|row| row.product.clone()), &read);
-            let Some(product) = product else { continue };
-            let at = event.metadata.timestamp;
-            let created_at = row.as_ref().map_or(at, |row| row.created_at);
-            row = Some(ProductRow {
-                product,
-                version: event.version(),
-                stock: Stock::default(),
-                stock_version: StreamVersion::NONE,
-                created_at,
-                updated_at: Some(at),
-                ratings: Default::default(),
-            });
-            last = (event.version(), event.position);
+    /// The row as its streams make it up to `position`, by the view's own fold. Ratings have streams of their own, one for
+    /// each customer: they are read where there is no row that has them.
+    async fn told(
+        &self,
+        key: &str,
+        stored: Option<&StoredRow>,
+        position: Position,
+    ) -> Result<Mended<ProductRow>, Fault> {
+        let kept = stored.and_then(|stored| stored.body.decode::<ProductRow>().ok()).map(|row| row.ratings);
+        let mut events = self.products.events(key).await?;
+        events.extend(self.stocks.events(key).await?);
+        if kept.is_none() {
+            events.extend(self.products.ratings(key).await?);
         }
-        let Some(mut row) = row else { return Ok(Mended::Nothing) };
-        for event in self.stocks.events(key).await?.iter().filter(|event| event.position <= position) {
-            let read = StockEvent::read(event).map_err(broken)?;
-            row.stock =
-                row.stock.after(&read).map_err(|error| Fault::permanent("catalog", "mend product view", error))?;
-            row.stock_version = event.version();
-            if event.position > last.1 {
-                last = (event.version(), event.position);
-            }
+        events.retain(|event| event.position <= position);
+        events.sort_unstable_by_key(|event| event.position);
+        let mut row: Option<ProductRow> = None;
+        for event in &events {
+            row = ProductView
+                .apply(key, row, event)
+                .map_err(|error| Fault::permanent("catalog", "mend product view", error))?;
         }
-        if let Ok(stored) = stored.body.decode::<ProductRow>() {
-            row.ratings = stored.ratings;
-        }
-        Ok(Mended::Row { row, version: last.0, position: last.1.max(stored.position.min(position)) })
+        let (Some(mut row), Some(last)) = (row, events.last()) else { return Ok(Mended::Nothing) };
+        row.ratings = kept.unwrap_or(row.ratings);
+        // A rating that is kept may be the row's last event.
+        let position = stored.map_or(Position::START, |stored| stored.position).min(position).max(last.position);
+        Ok(Mended::Row { row, version: last.version(), position })
     }
 
     async fn mend(&self, repair: RepairRow, of: Of) -> Result<Repaired, Fault> {
-        let RepairRow { key, seen, fields, row } = repair;
-        if seen.is_none() && row.is_some() {
-            let why = "its ratings cannot be told from its own streams: `madrigal projections rebuild products`";
-            return Ok(Repaired::Refused { why: why.to_owned() });
-        }
+        let RepairRow { key, seen, fields, .. } = repair;
         let (this, name) = (self.clone(), key.clone());
         let mended = self.runner.mend(&key, |stored, checkpoint| async move {
             let now = stored.as_ref().map(|stored| Seen::of(&of(&name, stored), &fields));
-            match stored {
-                Some(stored) if now == seen => this.told(&name, &stored, checkpoint.position).await,
-                _ => Ok(Mended::Left),
+            if now != seen {
+                return Ok(Mended::Left);
             }
+            this.told(&name, stored.as_ref(), checkpoint.position).await
         });
         Ok(if mended.await? { Repaired::Done } else { Repaired::Changed })
     }

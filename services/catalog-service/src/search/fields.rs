@@ -20,7 +20,10 @@ use crate::domain::{Attribute, Category, ProductStatus};
 use crate::projections::ProductRow;
 
 /// The version of this module: raised whenever fields, documents or the analyzer change, so that the index is built anew.
-pub const INDEX_VERSION: u32 = 2;
+pub const INDEX_VERSION: u32 = 3;
+/// The field of the version of the product's stream that a document was made from. The stock's is not kept: most changes of
+/// a stock change nothing that is searched for, and are not indexed.
+pub(crate) const VERSION: &str = "version";
 
 /// The longest sort key of a name, in bytes; names that begin alike are in the order of their ids.
 const NAME_ORDER_BYTES: usize = 256;
@@ -50,6 +53,7 @@ pub fn schema() -> IndexSchema {
         ("rating", FieldKind::Integer),
         ("createdAt", FieldKind::Integer),
         ("inStock", FieldKind::Flag),
+        (VERSION, FieldKind::Integer),
     ])
 }
 
@@ -74,7 +78,8 @@ fn document(product_id: String, row: &ProductRow) -> Document {
         .with("price", row.product.price.effective())
         .with("rating", rating(row))
         .with("createdAt", row.created_at.as_micros())
-        .with("inStock", in_stock(row));
+        .with("inStock", in_stock(row))
+        .with(VERSION, i64::try_from(row.version.0).unwrap_or(i64::MAX));
     for completion in completions(&details.name) {
         document = document.with("completion", completion.as_str());
     }

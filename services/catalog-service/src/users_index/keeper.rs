@@ -1,7 +1,9 @@
 //! The copy `users.index`, as sync-service writes it.
 
 use async_trait::async_trait;
-use madrigal_contracts::copies::{AppliedThrough, ApplyRows, CopyKeeper, CopyRow, RowOutcome, RowsApplied};
+use madrigal_contracts::copies::{
+    AppliedThrough, ApplyRows, CopyKeeper, CopyRow, ReplaceRow, Replaced, RowOutcome, RowsApplied,
+};
 use madrigal_core::{Fault, LogName, RowVersion, Timestamp};
 use madrigal_sqlite::{applied, sql};
 use serde_json::Value;
@@ -58,6 +60,29 @@ impl CopyKeeper for UsersIndex {
             })
             .await
     }
+
+    async fn page(&self, after: i64, limit: usize) -> Result<Vec<CopyRow>, Fault> {
+        self.database
+            .read("page-rows", move |connection| {
+                let mut select = connection
+                    .prepare_cached("SELECT id, version, row FROM users WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+                let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+                let rows = select
+                    .query_map([after, limit], |found| Ok(copied(found.get(0)?, found.get(1)?, found.get(2)?)))?;
+                rows.collect()
+            })
+            .await
+    }
+
+    async fn replace(&self, rows: Vec<ReplaceRow>) -> Result<Vec<Replaced>, Fault> {
+        let now = self.host.now();
+        let erases = rows.iter().any(|row| row.with.as_ref().is_none_or(|with| with.row.is_none()));
+        let replaced = self.database.write("replace-rows", move |tx| replace(tx, &rows, now)).await?;
+        if erases {
+            self.database.checkpoint().await?;
+        }
+        Ok(replaced)
+    }
 }
 
 fn apply(tx: &sql::Transaction<'_>, row: &CopyRow, now: Timestamp) -> sql::Result<RowOutcome> {
@@ -69,51 +94,105 @@ fn apply(tx: &sql::Transaction<'_>, row: &CopyRow, now: Timestamp) -> sql::Resul
         Some(std::cmp::Ordering::Equal) => return Ok(RowOutcome::Repeated),
         _ => {}
     }
-    let document = match &row.row {
-        None => None,
-        Some(Value::Object(fields)) => {
-            let has = |name: &str| fields.get(name).is_some_and(Value::is_string);
-            if !has("email") || !has("username") || fields.get("id").and_then(Value::as_i64) != Some(id) {
-                return refused("a user has an id as its key says, an email and a username");
-            }
-            if fields.keys().any(|name| name.to_ascii_lowercase().contains("password")) {
-                return refused("the row has a field of a password");
-            }
-            let mut fields = fields.clone();
-            fields.insert("lastSyncAt".to_owned(), Value::from(now.to_string()));
-            Some(Value::Object(fields))
-        }
-        Some(_) => return refused("the row is not an object"),
+    let document = match row.row.as_ref().map(|fields| document(id, fields, now)).transpose() {
+        Ok(document) => document,
+        Err(cause) => return refused(cause),
     };
     for term in before.as_ref().and_then(|before| before.row.as_ref()).map(terms::of_row).unwrap_or_default() {
         tx.prepare_cached("DELETE FROM terms WHERE term = ?1 AND id = ?2")?.execute(sql::params![term, id])?;
     }
-    for term in document.as_ref().map(terms::of_row).unwrap_or_default() {
+    write(tx, id, row.version, document.as_ref())?;
+    Ok(RowOutcome::Applied)
+}
+
+/// The document of a user.
+///
+/// # Errors
+/// What is wrong with the row, without its values.
+fn document(id: i64, row: &Value, now: Timestamp) -> Result<Value, &'static str> {
+    let Value::Object(fields) = row else { return Err("the row is not an object") };
+    let has = |name: &str| fields.get(name).is_some_and(Value::is_string);
+    if !has("email") || !has("username") || fields.get("id").and_then(Value::as_i64) != Some(id) {
+        return Err("a user has an id as its key says, an email and a username");
+    }
+    if fields.keys().any(|name| name.to_ascii_lowercase().contains("password")) {
+        return Err("the row has a field of a password");
+    }
+    let mut fields = fields.clone();
+    fields.insert("lastSyncAt".to_owned(), Value::from(now.to_string()));
+    Ok(Value::Object(fields))
+}
+
+/// Writes a row and the terms that find it, whatever version is there; terms of what was there are the caller's.
+fn write(tx: &sql::Transaction<'_>, id: i64, version: RowVersion, document: Option<&Value>) -> sql::Result<()> {
+    for term in document.map(terms::of_row).unwrap_or_default() {
         tx.prepare_cached("INSERT INTO terms (term, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
             .execute(sql::params![term, id])?;
     }
-    let version = i64::try_from(row.version.packed()).unwrap_or(i64::MAX);
+    let version = i64::try_from(version.packed()).unwrap_or(i64::MAX);
     tx.prepare_cached(
         "INSERT INTO users (id, version, row) VALUES (?1, ?2, ?3)
          ON CONFLICT (id) DO UPDATE SET version = excluded.version, row = excluded.row",
     )?
-    .execute(sql::params![id, version, document.map(|document| document.to_string())])?;
-    Ok(RowOutcome::Applied)
+    .execute(sql::params![id, version, document.map(ToString::to_string)])?;
+    Ok(())
+}
+
+/// Puts what takes the place of rows, each if it still is what was seen.
+fn replace(tx: &sql::Transaction<'_>, rows: &[ReplaceRow], now: Timestamp) -> sql::Result<Vec<Replaced>> {
+    let refused = |cause: &str| Replaced::Refused { cause: cause.to_owned() };
+    let (mut replaced, mut writing) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+    for row in rows {
+        let Ok(id) = row.key.parse::<i64>() else {
+            replaced.push(refused("the key is no number"));
+            continue;
+        };
+        if there(tx, id)? != row.seen {
+            replaced.push(Replaced::Changed);
+            continue;
+        }
+        let fields = row.with.as_ref().and_then(|with| with.row.as_ref());
+        match fields.map(|fields| document(id, fields, now)).transpose() {
+            Ok(document) => {
+                writing.push((id, row.with.as_ref().map(|with| with.version), document, row.seen.is_some()));
+                replaced.push(Replaced::Done);
+            }
+            Err(cause) => replaced.push(refused(cause)),
+        }
+    }
+    forget_terms(tx, writing.iter().filter(|(.., known)| *known).map(|(id, ..)| *id))?;
+    for (id, version, document, _) in &writing {
+        match version {
+            Some(version) => write(tx, *id, *version, document.as_ref())?,
+            None => drop(tx.prepare_cached("DELETE FROM users WHERE id = ?1")?.execute([id])?),
+        }
+    }
+    Ok(replaced)
+}
+
+/// Takes away every term of these users. Terms are kept by their text, and the row under which one was put may be damaged:
+/// so all of them are looked through, once for all users of a call.
+fn forget_terms(tx: &sql::Transaction<'_>, ids: impl Iterator<Item = i64>) -> sql::Result<()> {
+    let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    tx.execute(&format!("DELETE FROM terms WHERE id IN ({})", ids.join(",")), []).map(drop)
 }
 
 pub(super) fn there(connection: &sql::Connection, id: i64) -> sql::Result<Option<CopyRow>> {
     use sql::OptionalExtension;
     connection
         .prepare_cached("SELECT version, row FROM users WHERE id = ?1")?
-        .query_row([id], |found| copied(id, found.get(0)?, found.get(1)?))
+        .query_row([id], |found| Ok(copied(id, found.get(0)?, found.get(1)?)))
         .optional()
 }
 
-pub(super) fn copied(id: i64, version: i64, row: Option<String>) -> sql::Result<CopyRow> {
-    let unreadable = |error| sql::Error::FromSqlConversionFailure(1, sql::Type::Text, Box::new(error));
-    let row = row.map(|text| serde_json::from_str(&text)).transpose().map_err(unreadable)?;
+/// A row as it is stored; text that is no JSON is told as it is, so that it is found and repaired.
+pub(super) fn copied(id: i64, version: i64, row: Option<String>) -> CopyRow {
+    let row = row.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
     let version = u64::try_from(version).ok().and_then(|packed| RowVersion::try_from(packed).ok()).unwrap_or_default();
-    Ok(CopyRow { key: id.to_string(), version, row })
+    CopyRow { key: id.to_string(), version, row }
 }
 
 #[cfg(test)]

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use madrigal_consistency::row_set::PageRead;
 use madrigal_consistency::{
-    Content, Detail, RepairRow, Repaired, Row, RowSet, Seen, SetDescription, number_key, row::key_number,
+    Content, Damage, Detail, Planted, RepairRow, Repaired, Row, RowSet, Seen, SetDescription, number_key,
+    row::key_number,
 };
-use madrigal_core::{Fault, PositionToken};
-use serde_json::Value;
+use madrigal_core::{Fault, PositionToken, RowVersion};
+use serde_json::{Value, json};
 
-use crate::copies::{ApplyRows, CopyKeeper, CopyRow, RowOutcome};
+use crate::copies::{CopyKeeper, CopyRow, ReplaceRow, Replaced};
 
 /// The fields of a user's content that every copy with whole rows has.
 pub const USER_FIELDS: &[&str] = &["email", "username", "profile", "createdAt", "updatedAt"];
@@ -28,8 +29,8 @@ pub fn user_content(row: &Value) -> Content {
 
 /// A copy of users as a row set.
 ///
-/// A copy refuses what is not newer, also from the monitor: missing and stale rows are repaired by the way of every other
-/// row, different and extra ones by taking the row's snapshot again (`madrigal sync`).
+/// A repair replaces exactly the row that was seen, whatever its version; a row that the owner knows to be deleted leaves
+/// the owner's tombstone, one that the owner never had leaves nothing.
 pub struct KeptRows {
     keeper: Arc<dyn CopyKeeper>,
     fields: &'static [&'static str],
@@ -44,13 +45,7 @@ impl KeptRows {
     async fn row(&self, key: String, detail: Detail) -> Result<Option<Row>, Fault> {
         let Some(id) = key_number(&key) else { return Ok(None) };
         let found = self.keeper.read(&id.to_string()).await?;
-        Ok(found.map(|found| match found.row {
-            None => Row::tombstone(key, Some(found.version)),
-            Some(row) if detail == Detail::Content => {
-                Row::new(key, Some(found.version)).with_content(user_content(&row))
-            }
-            Some(_) => Row::new(key, Some(found.version)),
-        }))
+        Ok(found.map(|found| shown(key, found, detail)))
     }
 }
 
@@ -93,28 +88,102 @@ impl RowSet for KeptRows {
 
     async fn repair(&self, repair: RepairRow) -> Result<Repaired, Fault> {
         let refused = |why: &str| Ok(Repaired::Refused { why: why.to_owned() });
-        let now = self.row(repair.key.clone(), Detail::Content).await?;
-        if now.map(|row| Seen::of(&row, &repair.fields)) != repair.seen {
+        let Some(id) = key_number(&repair.key) else { return refused("the key is no user's") };
+        let now = self.keeper.read(&id.to_string()).await?;
+        let seen =
+            now.clone().map(|found| Seen::of(&shown(repair.key.clone(), found, Detail::Content), &repair.fields));
+        if seen != repair.seen {
             return Ok(Repaired::Changed);
         }
-        let (Some(id), Some(row)) = (key_number(&repair.key), repair.row) else {
-            return refused("a row that its owner does not have is taken away by a person");
+        let with = match repair.row {
+            None => None,
+            Some(row) => match wanted(id, row) {
+                Ok(row) => Some(row),
+                Err(why) => return refused(why),
+            },
         };
-        let (Some(version), Some(content)) = (row.version, row.content) else {
-            return refused("the owner's row has no version or no content");
-        };
-        let mut fields: serde_json::Map<String, Value> =
-            content.fields().map(|(name, value)| (name.to_owned(), value.clone())).collect();
-        fields.insert("id".to_owned(), Value::from(id));
-        fields.insert("version".to_owned(), Value::from(version.count()));
-        let rows = vec![CopyRow { key: id.to_string(), version, row: Some(Value::Object(fields)) }];
-        let applied = self.keeper.apply(ApplyRows { copy: self.keeper.copy().to_owned(), rows, through: None }).await?;
-        match applied.outcomes.into_iter().next() {
-            Some(RowOutcome::Applied) => Ok(Repaired::Done),
-            Some(RowOutcome::Refused { cause }) => Ok(Repaired::Refused { why: cause }),
-            _ => refused("the copy has this version, or a newer one, and keeps what it has"),
-        }
+        // Whoever comes between finds that the row is not what was read above.
+        let rows = vec![ReplaceRow { key: id.to_string(), seen: now, with }];
+        Ok(match self.keeper.replace(rows).await?.into_iter().next() {
+            Some(Replaced::Done) => Repaired::Done,
+            Some(Replaced::Refused { cause }) => Repaired::Refused { why: cause },
+            Some(Replaced::Changed) | None => Repaired::Changed,
+        })
     }
+
+    async fn plant(&self, key: &str, damage: Damage) -> Result<Planted, Fault> {
+        let Some(id) = key_number(key) else { return Ok(Planted::NoSuchRow) };
+        let now = self.keeper.read(&id.to_string()).await?;
+        let live = now.clone().filter(|now| now.row.is_some());
+        let with = match (damage, live) {
+            (Damage::Add, Some(_)) | (Damage::Change | Damage::Delete | Damage::Older | Damage::Newer, None) => {
+                return Ok(Planted::NoSuchRow);
+            }
+            (Damage::Add, None) => Some(planted(id)),
+            (Damage::Delete, Some(_)) => None,
+            (Damage::Change, Some(there)) => Some(changed(there)),
+            (Damage::Older, Some(there)) => match counted(there.version, -1) {
+                Some(version) => Some(CopyRow { version, ..there }),
+                None => return Ok(Planted::Refused { why: "the row has no older version".to_owned() }),
+            },
+            (Damage::Newer, Some(there)) => match counted(there.version, 1_000) {
+                Some(version) => Some(CopyRow { version, ..there }),
+                None => return Ok(Planted::Refused { why: "the row has the newest version".to_owned() }),
+            },
+        };
+        let rows = vec![ReplaceRow { key: id.to_string(), seen: now, with }];
+        Ok(match self.keeper.replace(rows).await?.into_iter().next() {
+            Some(Replaced::Done) => Planted::Done,
+            Some(Replaced::Refused { cause }) => Planted::Refused { why: cause },
+            Some(Replaced::Changed) | None => Planted::Refused { why: "the row moves".to_owned() },
+        })
+    }
+}
+
+/// A row of the copy as it is compared.
+fn shown(key: String, found: CopyRow, detail: Detail) -> Row {
+    match found.row {
+        None => Row::tombstone(key, Some(found.version)),
+        Some(row) if detail == Detail::Content => Row::new(key, Some(found.version)).with_content(user_content(&row)),
+        Some(_) => Row::new(key, Some(found.version)),
+    }
+}
+
+/// What the owner has, as a row of the copy.
+fn wanted(id: u64, row: Row) -> Result<CopyRow, &'static str> {
+    let version = row.version.ok_or("the owner's row has no version")?;
+    let fields = match row.content {
+        _ if row.deleted => None,
+        None => return Err("the owner's row has no content"),
+        Some(content) => {
+            let mut fields: serde_json::Map<String, Value> =
+                content.fields().map(|(name, value)| (name.to_owned(), value.clone())).collect();
+            fields.insert("id".to_owned(), Value::from(id));
+            fields.insert("version".to_owned(), Value::from(version.count()));
+            Some(Value::Object(fields))
+        }
+    };
+    Ok(CopyRow { key: id.to_string(), version, row: fields })
+}
+
+/// A user that nobody is.
+fn planted(id: u64) -> CopyRow {
+    let row = json!({ "id": id, "email": "planted@example.org", "username": "planted", "profile": {}, "version": 1 });
+    CopyRow { key: id.to_string(), version: RowVersion::new(1, 1).unwrap_or_default(), row: Some(row) }
+}
+
+/// The same row with another name.
+fn changed(mut there: CopyRow) -> CopyRow {
+    if let Some(Value::Object(fields)) = &mut there.row {
+        let name = fields.get("username").and_then(Value::as_str).unwrap_or_default();
+        fields.insert("username".to_owned(), Value::from(format!("{name}-changed")));
+    }
+    there
+}
+
+fn counted(version: RowVersion, by: i64) -> Option<RowVersion> {
+    let count = version.count().checked_add_signed(by).filter(|count| *count > 0)?;
+    RowVersion::new(version.epoch(), count).ok()
 }
 
 impl std::fmt::Debug for KeptRows {

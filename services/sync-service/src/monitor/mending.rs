@@ -1,9 +1,12 @@
 //! Repairs: by hand, by policy, and their record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use madrigal_consistency::{Budget, Damage, Divergence, Outcome, Planted, Policy, RepairEntry};
+use madrigal_consistency::row_set::PageRead;
+use madrigal_consistency::{
+    Budget, CheckOptions, Damage, Detail, Divergence, KeyRange, Outcome, Planted, Policy, RepairEntry,
+};
 use madrigal_core::Fault;
 use madrigal_sqlite::{Database, Migration};
 use serde::{Deserialize, Serialize};
@@ -11,9 +14,12 @@ use serde::{Deserialize, Serialize};
 use super::Monitor;
 use super::pairs::DeclaredPair;
 use super::state::PairState;
+use crate::capture::Retold;
 
 /// The most rows that one run may repair.
 pub const CEILING: usize = 500;
+/// Rows of one step of a rebuild.
+const STEP: usize = 200;
 /// Entries of the record that are kept; older ones go.
 const KEPT: i64 = 10_000;
 
@@ -151,6 +157,65 @@ impl Monitor {
             Some((_, pair)) => pair.copy().plant(key, damage).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Makes a copy's rows behind the key `after` what their owner has, as many as one step takes: each that diverges is
+    /// repaired, of whatever kind it is. What became of them, and where the next step goes on (`None` at the end). Single rows
+    /// are not recorded.
+    ///
+    /// # Errors
+    /// A [`Fault`] where the services do not answer, or the pair is not there.
+    ///
+    /// # Cancellation
+    /// Some rows may be repaired; safe to repeat.
+    pub async fn retell(
+        &self,
+        declared: DeclaredPair,
+        after: Option<String>,
+        by: &str,
+    ) -> Result<(Retold, Option<String>), Fault> {
+        let found = self.parts.pairs.find(Some(declared.name)).await;
+        let Some((_, pair)) = found.pairs.into_iter().next() else {
+            return Err(Fault::not_applied("monitor", "retell", format!("{} cannot be compared", declared.name)));
+        };
+        let page = || PageRead {
+            range: KeyRange { after: after.clone(), through: None },
+            limit: STEP,
+            detail: Detail::Versions,
+        };
+        let copied = pair.copy().read_page(page()).await?.rows;
+        // A copy of some rows has none of its owner's too few.
+        let owned = if pair.described().partial { Vec::new() } else { pair.owner().read_page(page()).await?.rows };
+        let full = [&copied, &owned].into_iter().filter(|rows| rows.len() >= STEP);
+        let through = full.filter_map(|rows| rows.last()).map(|row| row.key.clone()).min();
+        let keys: BTreeSet<String> = [copied, owned]
+            .into_iter()
+            .flatten()
+            .map(|row| row.key)
+            .filter(|key| through.as_ref().is_none_or(|through| key <= through))
+            .collect();
+        let keys: Vec<String> = keys.into_iter().collect();
+        let report = pair.check_rows(&keys, &CheckOptions::of(Detail::Content), &self.parts.host).await;
+        if let Some(trouble) = report.trouble {
+            return Err(Fault::not_applied("monitor", "retell", trouble));
+        }
+        let mut retold = Retold { rows: report.consistent, left: report.unverified, ..Retold::default() };
+        for divergence in report.divergences {
+            let key = divergence.key.clone();
+            let entry = pair.repair(divergence, true, by, &self.parts.host).await?;
+            let wanted = entry.divergence.owner.is_some_and(|row| !row.deleted);
+            retold.rows += u64::from(wanted);
+            match entry.outcome {
+                Outcome::Repaired if wanted => retold.written += 1,
+                Outcome::Repaired => retold.removed += 1,
+                Outcome::Healed => {}
+                _ => retold.left += 1,
+            }
+            if matches!(entry.outcome, Outcome::Repaired | Outcome::Healed) {
+                self.parts.states.cured(declared.name, &key);
+            }
+        }
+        Ok((retold, through))
     }
 
     /// The record of repairs, newest first.

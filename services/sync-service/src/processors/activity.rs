@@ -67,6 +67,30 @@ impl Activity {
     }
 }
 
+impl Activity {
+    /// What copies must have of the users behind a number, in the order of their numbers; at most `limit`.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the engine broke.
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    pub async fn page(&self, after: i64, limit: usize) -> Result<Vec<MeantRow>, Fault> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let page = self.database.read("page-activity", move |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT user_id, total, last_at, through FROM activity WHERE user_id > ?1 ORDER BY user_id LIMIT ?2",
+            )?;
+            let rows = select.query_map([after, limit], |row| {
+                let counted = Counted { total: row.get(1)?, last_at: row.get(2)?, through: row.get(3)? };
+                Ok(counted.meant(row.get(0)?))
+            })?;
+            rows.collect()
+        });
+        page.await
+    }
+}
+
 impl Counted {
     fn add(&mut self, event: &SeenEvent) {
         if event.sequence <= self.through {
@@ -75,6 +99,21 @@ impl Counted {
         self.total += 1;
         self.last_at = if event.erased { None } else { Some(event.at.as_micros()) };
         self.through = event.sequence;
+    }
+
+    /// What copies must have of it.
+    fn meant(&self, user: i64) -> MeantRow {
+        // The place of the last event is the version: it grows with every count, and it is the owner's.
+        let version = u64::try_from(self.through).ok().and_then(|count| RowVersion::new(1, count).ok());
+        let row = self.last_at.and_then(|at| {
+            let row = json!({
+                "userId": user,
+                "totalEvents": self.total,
+                "lastActivity": Timestamp::from_micros(at).to_string(),
+            });
+            row.as_object().cloned()
+        });
+        MeantRow { key: user.to_string(), version: version.unwrap_or_default(), row }
     }
 }
 
@@ -94,17 +133,7 @@ fn keep(tx: &sql::Transaction<'_>, user: i64, counted: &Counted) -> sql::Result<
            through = excluded.through",
     )?
     .execute(sql::params![user, counted.total, counted.last_at, counted.through])?;
-    // The place of the last event is the version: it grows with every count, and it is the owner's.
-    let version = u64::try_from(counted.through).ok().and_then(|count| RowVersion::new(1, count).ok());
-    let row = counted.last_at.and_then(|at| {
-        let row = json!({
-            "userId": user,
-            "totalEvents": counted.total,
-            "lastActivity": Timestamp::from_micros(at).to_string(),
-        });
-        row.as_object().cloned()
-    });
-    Ok(MeantRow { key: user.to_string(), version: version.unwrap_or_default(), row })
+    Ok(counted.meant(user))
 }
 
 #[cfg(test)]

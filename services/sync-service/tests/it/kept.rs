@@ -4,9 +4,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use madrigal_contracts::copies::{AppliedThrough, ApplyRows, CopyKeeper, CopyRow, RowOutcome, RowsApplied};
+use madrigal_contracts::copies::{
+    AppliedThrough, ApplyRows, CopyKeeper, CopyRow, ReplaceRow, Replaced, RowOutcome, RowsApplied,
+};
 use madrigal_core::Fault;
 use serde_json::Value;
+
+/// Something that happens, and the row that it leaves in the copy.
+type Between = Box<dyn FnOnce() -> CopyRow + Send>;
 
 /// A copy in memory. Clones are the same copy.
 #[derive(Clone)]
@@ -22,6 +27,8 @@ struct State {
     down: bool,
     refuses: HashSet<String>,
     calls: usize,
+    /// Comes just before the next replacement.
+    between: Option<Between>,
 }
 
 impl Kept {
@@ -52,6 +59,21 @@ impl Kept {
     /// Puts a row behind everybody's back.
     pub(crate) fn plant(&self, row: CopyRow) {
         self.state.lock().unwrap().rows.insert(row.key.parse().unwrap(), row);
+    }
+
+    /// Lets this happen just before the next replacement.
+    pub(crate) fn between(&self, happens: impl FnOnce() -> CopyRow + Send + 'static) {
+        self.state.lock().unwrap().between = Some(Box::new(happens));
+    }
+
+    /// Takes a row away behind everybody's back.
+    pub(crate) fn forget(&self, key: i64) {
+        self.state.lock().unwrap().rows.remove(&key);
+    }
+
+    /// The version of a row.
+    pub(crate) fn version(&self, key: i64) -> Option<u64> {
+        self.state.lock().unwrap().rows.get(&key).map(|row| row.version.count())
     }
 
     /// The row of a key: `None` where there never was one, `Some(None)` where it was deleted.
@@ -119,5 +141,35 @@ impl CopyKeeper for Kept {
         let after: i64 = after.map_or(0, |after| after.parse().unwrap());
         let live = self.live();
         Ok(live.keys().filter(|key| **key > after).take(limit).map(ToString::to_string).collect())
+    }
+
+    async fn page(&self, after: i64, limit: usize) -> Result<Vec<CopyRow>, Fault> {
+        let state = self.state.lock().unwrap();
+        if state.down {
+            return Err(Fault::not_applied("kept", "page", "it is down"));
+        }
+        Ok(state.rows.range(after + 1..).take(limit).map(|(_, row)| row.clone()).collect())
+    }
+
+    async fn replace(&self, rows: Vec<ReplaceRow>) -> Result<Vec<Replaced>, Fault> {
+        let mut state = self.state.lock().unwrap();
+        if let Some(between) = state.between.take() {
+            let row = between();
+            state.rows.insert(row.key.parse().unwrap(), row);
+        }
+        let mut replaced = Vec::new();
+        for row in rows {
+            let key: i64 = row.key.parse().unwrap();
+            if state.rows.get(&key) != row.seen.as_ref() {
+                replaced.push(Replaced::Changed);
+                continue;
+            }
+            match row.with {
+                Some(with) => drop(state.rows.insert(key, with)),
+                None => drop(state.rows.remove(&key)),
+            }
+            replaced.push(Replaced::Done);
+        }
+        Ok(replaced)
     }
 }

@@ -5,6 +5,7 @@ mod kept;
 mod monitor;
 mod parking;
 mod propagation;
+mod rebuilding;
 mod routes;
 mod shop;
 mod starting_again;

@@ -46,6 +46,10 @@ impl Shop {
         [&self.key_value, &self.index, &self.analytics]
     }
 
+    pub(crate) fn owner_file(&self) -> PathBuf {
+        self.dir.path().join("owner.db")
+    }
+
     pub(crate) fn sync_file(&self) -> PathBuf {
         self.dir.path().join("sync").join("sync.sqlite")
     }

@@ -23,6 +23,15 @@ pub(super) fn of_user(id: i64, row: &Value, now: Timestamp) -> Result<String, St
     Ok(Value::Object(document).to_string())
 }
 
+/// The document as it is stored, of one that was read together with what the user did.
+pub(super) fn without_activity(row: &Value) -> Value {
+    let mut row = row.clone();
+    if let Value::Object(fields) = &mut row {
+        fields.retain(|name, _| name != "totalEvents" && name != "lastActivity");
+    }
+    row
+}
+
 /// What a user did: how many events, and when the last.
 ///
 /// # Errors

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use madrigal_contracts::copies::{AppliedThrough, ApplyRows, CopyKeeper, CopyRow, RowOutcome, RowsApplied};
+use madrigal_contracts::copies::{
+    AppliedThrough, ApplyRows, CopyKeeper, CopyRow, ReplaceRow, Replaced, RowOutcome, RowsApplied,
+};
 use madrigal_core::{Fault, Host, LogName, RowVersion, Timestamp};
 use madrigal_sqlite::key_value::{self, Versioned};
 use madrigal_sqlite::{Database, DatabaseOptions, Migration, SqliteKeyValue, applied, sql};
@@ -138,6 +140,38 @@ impl CopyKeeper for Keeper {
             })
             .await
     }
+
+    async fn page(&self, after: i64, limit: usize) -> Result<Vec<CopyRow>, Fault> {
+        if self.kind == Kind::Activity {
+            return Err(Fault::permanent("user-service", "page-rows", "activity goes with its user"));
+        }
+        self.models
+            .database
+            .read("page-rows", move |connection| {
+                let mut select = connection.prepare_cached(
+                    "SELECT CAST(substr(key, 6) AS INTEGER) FROM key_values
+                     WHERE key GLOB 'user:*' AND CAST(substr(key, 6) AS INTEGER) > ?1
+                     ORDER BY CAST(substr(key, 6) AS INTEGER) LIMIT ?2",
+                )?;
+                let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+                let ids = select.query_map([after, limit], |row| row.get(0))?.collect::<sql::Result<Vec<i64>>>()?;
+                ids.into_iter().filter_map(|id| read(connection, Kind::User, id).transpose()).collect()
+            })
+            .await
+    }
+
+    async fn replace(&self, rows: Vec<ReplaceRow>) -> Result<Vec<Replaced>, Fault> {
+        let (kind, now) = (self.kind, self.models.host.now());
+        let erases = rows.iter().any(|row| row.with.as_ref().is_none_or(|with| with.row.is_none()));
+        let replaced = self.models.database.write("replace-rows", move |tx| {
+            rows.iter().map(|row| replace(tx, kind, row, now)).collect::<sql::Result<Vec<_>>>()
+        });
+        let replaced = replaced.await?;
+        if erases {
+            self.models.database.checkpoint().await?;
+        }
+        Ok(replaced)
+    }
 }
 
 fn apply(tx: &sql::Transaction<'_>, kind: Kind, row: &CopyRow, now: Timestamp) -> sql::Result<RowOutcome> {
@@ -170,6 +204,41 @@ fn apply(tx: &sql::Transaction<'_>, kind: Kind, row: &CopyRow, now: Timestamp) -
     Ok(RowOutcome::Applied)
 }
 
+/// Puts what takes a row's place, if it still is what was seen.
+fn replace(tx: &sql::Transaction<'_>, kind: Kind, row: &ReplaceRow, now: Timestamp) -> sql::Result<Replaced> {
+    let refused = |cause: &str| Ok(Replaced::Refused { cause: cause.to_owned() });
+    let Ok(id) = row.key.parse::<i64>() else { return refused("the key is no number") };
+    if kind == Kind::Activity {
+        return refused("activity comes with its user's next event");
+    }
+    if read(tx, kind, id)? != row.seen {
+        return Ok(Replaced::Changed);
+    }
+    let last = |version: RowVersion| RowVersion::new(version.epoch(), RowVersion::MAX_COUNT).unwrap_or(version);
+    let activity = Kind::Activity.key(id);
+    let with = match &row.with {
+        None => None,
+        Some(CopyRow { version, row: None, .. }) => {
+            let gone = Versioned { version: last(*version).packed(), value: None };
+            key_value::replace(tx, &activity, Some(&gone))?;
+            Some(Versioned { version: version.packed(), value: None })
+        }
+        Some(CopyRow { version, row: Some(fields), .. }) => {
+            let document = match document::of_user(id, &document::without_activity(fields), now) {
+                Ok(document) => document,
+                Err(cause) => return refused(&cause),
+            };
+            // Who is there after all is told about again, with the next event.
+            if key_value::get(tx, &activity)?.is_some_and(|there| there.value.is_none()) {
+                key_value::replace(tx, &activity, None)?;
+            }
+            Some(Versioned { version: version.packed(), value: Some(document) })
+        }
+    };
+    key_value::replace(tx, &kind.key(id), with.as_ref())?;
+    Ok(Replaced::Done)
+}
+
 fn is_deleted(tx: &sql::Transaction<'_>, id: i64) -> sql::Result<bool> {
     Ok(key_value::get(tx, &Kind::User.key(id))?.is_some_and(|there| there.value.is_none()))
 }
@@ -177,10 +246,10 @@ fn is_deleted(tx: &sql::Transaction<'_>, id: i64) -> sql::Result<bool> {
 /// A user's document has what the user did in it, as far as that is known.
 fn read(connection: &sql::Connection, kind: Kind, id: i64) -> sql::Result<Option<CopyRow>> {
     let Some(there) = key_value::get(connection, &kind.key(id))? else { return Ok(None) };
-    let mut row = there.value.as_deref().map(json).transpose()?;
+    let mut row = there.value.as_deref().map(json);
     if let (Kind::User, Some(Value::Object(document))) = (kind, &mut row)
         && let Some(text) = key_value::get(connection, &Kind::Activity.key(id))?.and_then(|activity| activity.value)
-        && let Value::Object(activity) = json(&text)?
+        && let Value::Object(activity) = json(&text)
     {
         for name in ["totalEvents", "lastActivity"] {
             document.insert(name.to_owned(), activity.get(name).cloned().unwrap_or_default());
@@ -190,9 +259,9 @@ fn read(connection: &sql::Connection, kind: Kind, id: i64) -> sql::Result<Option
     Ok(Some(CopyRow { key: id.to_string(), version, row }))
 }
 
-fn json(text: &str) -> sql::Result<Value> {
-    serde_json::from_str(text)
-        .map_err(|error| sql::Error::FromSqlConversionFailure(0, sql::Type::Text, Box::new(error)))
+/// What is stored; text that is no JSON is told as it is, so that it is found and repaired.
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
 }
 
 #[cfg(test)]
