@@ -66,10 +66,19 @@ impl OneProcess {
     /// # Errors
     /// Where something cannot be opened.
     pub async fn restart(self) -> anyhow::Result<Self> {
+        self.restart_after(async |_| Ok(())).await
+    }
+
+    /// Stops the shop, lets `meanwhile` at its data, and starts it again.
+    ///
+    /// # Errors
+    /// Where something cannot be opened, or `meanwhile` says so.
+    pub async fn restart_after(self, meanwhile: impl AsyncFnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<Self> {
         self.stop.cancel();
         self.server.await?;
         self.background.ended().await;
         freed(self.data.path()).await?;
+        meanwhile(self.data.path()).await?;
         Self::start_on(self.data, self.wiring, self.configure).await
     }
 
