@@ -9,10 +9,13 @@ import * as live from './tests/live.mjs';
 import * as story from './tests/story.mjs';
 import * as verbs from './tests/verbs.mjs';
 import * as copies from './tests/copies.mjs';
+import * as sync from './tests/sync.mjs';
+import * as analytics from './tests/analytics.mjs';
+import * as users from './tests/users.mjs';
 
 const [binary, ...words] = process.argv.slice(2);
 if (!binary) throw new Error('usage: node run.mjs BINARY [WORDS]');
-const tests = [pages, keyboard, without, forged, verbs, copies, story, live].flatMap((file) => Object.entries(file));
+const tests = [pages, keyboard, without, forged, verbs, copies, sync, analytics, users, story, live].flatMap((file) => Object.entries(file));
 const chosen = tests.filter(([name]) => words.length === 0 || words.some((word) => name.includes(word)));
 
 const shop = await Shop.start(binary);

@@ -1,5 +1,6 @@
 //! The public routes: figures for operators (and services).
 
+mod parked;
 mod shapes;
 
 use axum::extract::State;
@@ -15,6 +16,7 @@ use madrigal_http::{Answered, Caller, FieldError, Problem, Query, SeenPosition, 
 use serde::Serialize;
 use utoipa::OpenApi;
 
+pub(crate) use self::parked::Parking;
 use self::shapes::{CustomersQuery, DaysQuery, Listed, ProductsQuery, SeriesQuery};
 use crate::collectors::NotYet;
 use crate::dashboards::period::day_text;
@@ -30,7 +32,7 @@ const TOP: u32 = 10;
 const MOST_TOP: u32 = 100;
 
 /// The routes; the edge's layers come from outside.
-pub fn router(figures: Figures) -> Router {
+pub(crate) fn router(figures: Figures, parking: Parking) -> Router {
     Router::new()
         .route("/v1/analytics/orders/daily", get(daily))
         .route("/v1/analytics/orders/hourly", get(hourly))
@@ -38,13 +40,24 @@ pub fn router(figures: Figures) -> Router {
         .route("/v1/analytics/customers/top", get(top_customers))
         .route("/v1/analytics/dashboard", get(dashboard))
         .with_state(figures)
+        .merge(parked::router(parking))
 }
 
 /// The routes' documentation.
 #[derive(Debug, OpenApi)]
 #[openapi(
-    paths(daily, hourly, top_products, top_customers, dashboard),
-    tags((name = "analytics", description = "Figures about orders, for operators."))
+    paths(
+        daily,
+        hourly,
+        top_products,
+        top_customers,
+        dashboard,
+        parked::list_parked_messages,
+        parked::retry_parked_message,
+        parked::retry_parked_messages,
+        parked::skip_parked_message
+    ),
+    tags((name = "analytics", description = "Figures about orders, for operators, and what could not be read for them."))
 )]
 pub struct AnalyticsApi;
 

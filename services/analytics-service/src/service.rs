@@ -117,7 +117,8 @@ impl AnalyticsService {
 
     /// The public routes, without the edge's layers.
     pub fn router(&self) -> Router {
-        http::router(self.parts.figures.clone())
+        let parking = http::Parking::of(vec![self.parts.orders.clone(), self.parts.products.clone()]);
+        http::router(self.parts.figures.clone(), parking)
     }
 
     /// The public routes' documentation.

@@ -11,6 +11,7 @@ pub mod changes;
 pub mod copies;
 pub mod notification;
 pub mod order;
+pub mod parked;
 pub mod payment;
 pub mod person_keys;
 pub mod projections;

@@ -6,7 +6,7 @@
 //!   about one request; `login`;
 //! * `frame`, `pages`, `marks`, `words`, `diff`, `refusal`, `heard`: what pages are made of;
 //! * `live`, `topics`: what keeps them true; `standing`: the counts of the bar and the rail;
-//! * a module per page: `overview`, `jump`.
+//! * a module per page: `overview`, `shop`, `analytics`, `sync`, `users` and the others.
 
 use std::sync::Arc;
 
@@ -30,6 +30,7 @@ pub(crate) mod refusal;
 pub(crate) mod visit;
 pub(crate) mod words;
 
+mod analytics;
 mod consistency;
 pub(crate) mod forms;
 mod guard;
@@ -45,8 +46,9 @@ mod shop;
 pub(crate) mod standing;
 mod story;
 mod streams;
-mod sync;
+pub(crate) mod sync;
 pub(crate) mod topics;
+mod users;
 
 /// The style, in the order in which it overrules.
 const STYLE: &str = concat!(
@@ -95,6 +97,7 @@ pub(crate) struct Ground {
     pub(crate) live: live::Hub,
     pub(crate) history: overview::history::History,
     pub(crate) standing: standing::Board,
+    pub(crate) trends: sync::trends::Trends,
 }
 
 impl std::ops::Deref for Console {
@@ -125,6 +128,7 @@ pub(crate) fn router(
         live: live::Hub::new(parts.closing),
         history: overview::history::History::default(),
         standing: standing::Board::default(),
+        trends: sync::trends::Trends::default(),
     }));
     let pages = Router::new()
         .merge(overview::router())
@@ -138,6 +142,8 @@ pub(crate) fn router(
         .merge(projections::router())
         .merge(consistency::router())
         .merge(sync::router())
+        .merge(analytics::router())
+        .merge(users::router())
         .route("/console/live", get(live::stream));
     let guarded = pages.layer(middleware::from_fn_with_state(console.clone(), guard::guard)).with_state(console);
     guarded.merge(files())

@@ -8,23 +8,20 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
+use madrigal_contracts::parked::{
+    CauseBody, DEFAULT_PAGE, MAX_PAGE, ParkedDocument, ParkedQuery, SettledDocument, SkipBody, keys_of_cause, not_settled,
+};
 use madrigal_http::openapi::Refusals;
 use madrigal_http::page::page_limit;
 use madrigal_http::{Answered, Body, Caller, FieldError, Page, Path, Problem, Query, problem};
-use madrigal_projection::{LaneReport, ParkingError};
+use madrigal_projection::ParkingError;
 use serde_json::Value;
 use utoipa::OpenApi;
 
-use self::shapes::{
-    ConnectorBody, ConnectorDocument, CopyRowDocument, LagDocument, ParkedDocument, ParkedQuery, SettledDocument,
-    SkipBody,
-};
+use self::shapes::{ConnectorBody, ConnectorDocument, CopyRowDocument, LagDocument};
 use crate::connectors::{ConnectorDefinition, Known, RegisterError, Source};
 use crate::queries::Queries;
 use crate::service::CAPTURED_SERVICE;
-
-const DEFAULT_PAGE: u32 = 100;
-const MAX_PAGE: u32 = 1_000;
 
 /// The routes; the edge's layers come from outside.
 pub(crate) fn router(queries: Queries) -> Router {
@@ -32,6 +29,7 @@ pub(crate) fn router(queries: Queries) -> Router {
         .route("/v1/sync/connectors", get(list_connectors).post(register_connector))
         .route("/v1/sync/lag", get(lag))
         .route("/v1/sync/parked", get(list_parked))
+        .route("/v1/sync/parked/retry", post(retry_cause))
         .route("/v1/sync/parked/{id}/retry", post(retry_parked))
         .route("/v1/sync/parked/{id}/skip", post(skip_parked))
         .route("/v1/sync/copies/{copy}/{key}", get(copied_row))
@@ -41,7 +39,7 @@ pub(crate) fn router(queries: Queries) -> Router {
 /// The routes' documentation.
 #[derive(Debug, OpenApi)]
 #[openapi(
-    paths(list_connectors, register_connector, lag, list_parked, retry_parked, skip_parked, copied_row,
+    paths(list_connectors, register_connector, lag, list_parked, retry_cause, retry_parked, skip_parked, copied_row,
         rebuilds::rebuild_copy, rebuilds::get_copy_rebuild),
     tags((name = "sync", description = "Connectors, and how far copies are."))
 )]
@@ -106,7 +104,28 @@ async fn list_parked(
 ) -> Answered<Json<Page<ParkedDocument>>> {
     caller.require_operator_or_service()?;
     let limit = page_limit(query.limit, DEFAULT_PAGE, MAX_PAGE)?;
-    let items = queries.parked(limit).await?.into_iter().map(ParkedDocument::from).collect();
+    Ok(Json(Page { items: queries.parked(limit).await?, next: None }))
+}
+
+/// Tells the copies the rows of all keys that are parked for one cause, key by key; ends where a key cannot be tried at all.
+#[utoipa::path(post, path = "/v1/sync/parked/retry", tag = "sync", operation_id = "retryParkedCause", request_body = CauseBody,
+    responses((status = 200, description = "Each key that was tried, at most 100.", body = Page<SettledDocument>), Refusals),
+    security(("bearer" = [])))]
+async fn retry_cause(
+    State(queries): State<Queries>,
+    caller: Caller,
+    Body(body, _): Body<CauseBody>,
+) -> Answered<Json<Page<SettledDocument>>> {
+    caller.require_operator()?;
+    let mut items = Vec::new();
+    for id in keys_of_cause(&queries.parked(MAX_PAGE as usize).await?, &body.cause) {
+        match queries.settle(&id, None).await {
+            Ok(report) => items.push(SettledDocument::new(id, report)),
+            // Somebody else has cleared it meanwhile.
+            Err(ParkingError::UnknownLane(_)) => {}
+            Err(error) => return Err(not_settled(error)),
+        }
+    }
     Ok(Json(Page { items, next: None }))
 }
 
@@ -123,7 +142,7 @@ async fn retry_parked(
 ) -> Answered<Json<SettledDocument>> {
     caller.require_operator()?;
     let report = queries.settle(&id, None).await.map_err(not_settled)?;
-    Ok(settled(id, report))
+    Ok(Json(SettledDocument::new(id, report)))
 }
 
 /// Leaves out a parked key's first change, for a reason that stays listed, and retries the others.
@@ -140,7 +159,7 @@ async fn skip_parked(
 ) -> Answered<Json<SettledDocument>> {
     caller.require_operator()?;
     let report = queries.settle(&id, Some(&body.reason)).await.map_err(not_settled)?;
-    Ok(settled(id, report))
+    Ok(Json(SettledDocument::new(id, report)))
 }
 
 /// Shows a row of a copy as it is stored there, a tombstone too.
@@ -157,10 +176,6 @@ async fn copied_row(
     let found = queries.row(&copy, &key).await?.ok_or_else(|| problem::not_found(format!("copy {copy}")))?;
     let row = found.ok_or_else(|| problem::not_found("such row in this copy"))?;
     Ok(Json(CopyRowDocument::new(copy, row)))
-}
-
-fn settled(id: String, report: LaneReport) -> Json<SettledDocument> {
-    Json(SettledDocument { id, applied: report.applied, waiting: report.waiting, cause: report.cause })
 }
 
 /// Embedded, only user-service has tables that are captured.
@@ -198,20 +213,5 @@ fn not_registered(error: RegisterError) -> Problem {
             problem::invalid_body(vec![FieldError { pointer: String::new(), detail: error.to_string() }])
         }
         RegisterError::Fault(fault) => problem::from_fault(&fault),
-    }
-}
-
-fn not_settled(error: ParkingError) -> Problem {
-    match error {
-        ParkingError::UnknownLane(_) => {
-            let detail = "No change is parked under this id; it may have been settled meanwhile.";
-            problem::conflict("nothing-parked", "Nothing is parked there", detail)
-        }
-        ParkingError::NoReason => {
-            let error = FieldError { pointer: "/reason".to_owned(), detail: error.to_string() };
-            problem::invalid_body(vec![error])
-        }
-        ParkingError::Stalled(why) => problem::conflict("sync-busy", "The copies are busy", format!("Not now: {why}.")),
-        ParkingError::Fault(fault) => problem::from_fault(&fault),
     }
 }

@@ -1,6 +1,7 @@
 //! What operators ask: connectors, how far copies are, what is parked.
 
 use madrigal_contracts::copies::CopyRow;
+use madrigal_contracts::parked::ParkedDocument;
 use madrigal_core::{Fault, Host, Timestamp};
 use madrigal_projection::{LaneReport, ParkedEvent, ParkedFilter, ParkingError, Status};
 
@@ -40,15 +41,6 @@ pub(crate) struct CopyLag {
     pub(crate) parked_keys: usize,
     /// Rows told, while the copy is told every row.
     pub(crate) snapshot_rows: Option<u64>,
-}
-
-/// A parked change with the name that operators use.
-#[derive(Debug)]
-pub(crate) struct ParkedChange {
-    /// `users:7`.
-    pub(crate) id: String,
-    /// What is parked.
-    pub(crate) event: ParkedEvent,
 }
 
 impl Queries {
@@ -123,19 +115,20 @@ impl Queries {
     }
 
     /// What is parked, the oldest first, at most `limit`.
-    pub(crate) async fn parked(&self, limit: usize) -> Result<Vec<ParkedChange>, Fault> {
+    pub(crate) async fn parked(&self, limit: usize) -> Result<Vec<ParkedDocument>, Fault> {
         let filter = || ParkedFilter { limit, ..ParkedFilter::default() };
         let mut all = Vec::new();
         for capture in &self.captures {
             let parked = capture.parked(filter()).await?;
-            all.extend(parked.into_iter().map(|event| ParkedChange { id: event.lane.clone(), event }));
+            all.extend(parked.into_iter().map(|event| ParkedDocument::new(event.lane.clone(), event)));
         }
         for facts in &self.facts {
             let control = facts.control();
             let id = |event: &ParkedEvent| format!("{}:{}", control.group().topic(), event.lane);
-            all.extend(control.parked(filter()).await?.into_iter().map(|event| ParkedChange { id: id(&event), event }));
+            let parked = control.parked(filter()).await?;
+            all.extend(parked.into_iter().map(|event| ParkedDocument::new(id(&event), event)));
         }
-        all.sort_by_key(|parked| parked.event.first_at);
+        all.sort_by_key(|parked| parked.first_at);
         all.truncate(limit);
         Ok(all)
     }

@@ -22,7 +22,7 @@ export async function forged_orders_are_refused(chrome, shop) {
   const page = await open(chrome, shop);
   await asCustomer(page, shop, '/shop?q=candle');
   await page.getByRole('button', { name: /^Add: Concert candle/ }).click();
-  await page.locator('#place').waitFor();
+  await page.locator('#place .lines input').waitFor();
   const cookie = (await page.context().cookies()).map(({ name, value }) => `${name}=${value}`).join('; ');
   const form = await page.evaluate(() => new URLSearchParams(new FormData(document.querySelector('#place'))).toString());
   const before = await orders(shop);

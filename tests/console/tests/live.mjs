@@ -10,7 +10,7 @@ export async function pausing_holds_the_page_still(chrome, shop) {
   const before = await asOf.textContent();
   await page.waitForFunction((old) => document.querySelector('[data-live=asof]').textContent !== old, before);
   await page.locator('.livebtn').click();
-  assert.equal(await page.locator('.livebtn').getAttribute('aria-pressed'), 'true');
+  await page.locator('.livebtn[aria-pressed=true]').waitFor();
   const held = await asOf.textContent();
   // Messages go on coming; the page does not take them over.
   const messages = await page.evaluate(() => new Promise((resolve) => {

@@ -52,15 +52,16 @@ export async function pages_that_guests_see(chrome, shop) {
 
 export async function pages_that_customers_see(chrome, shop) {
   const { order } = await furnish(shop);
-  await everywhere(chrome, shop, ['/', '/shop', '/orders', `/orders/${order}`, '/sagas', '/projections', '/consistency', '/sync'], asCustomer);
+  await everywhere(chrome, shop, ['/', '/shop', '/orders', `/orders/${order}`, '/sagas', '/projections', '/consistency', '/sync', '/analytics', '/users/1'], asCustomer);
 }
 
 export async function pages_that_operators_see(chrome, shop) {
   const { order, saga } = await furnish(shop);
   // A row of a copy was changed behind the shop's back, so that there is something to show.
   const row = await damaged(shop, order);
-  const copies = ['/consistency', `/consistency/rows/${row.id}`, `/consistency/rows/${row.id}/repair`, '/consistency/check?pair=orders.view', '/sync', '/sync/parked/skip?id=users%3A7'];
-  const paths = [...copies, '/', '/orders', `/orders/${order}`, '/sagas?state=compensated&state=running', `/sagas/${saga}`, '/projections', '/jump?id=nothing'];
+  const copies = ['/consistency', `/consistency/rows/${row.id}`, `/consistency/rows/${row.id}/repair`, '/consistency/check?pair=orders.view', '/sync', '/sync/parked/skip?id=users%3A7', '/sync/parked/retry?id=products%3Aevil&of=analytics'];
+  const added = ['/analytics', '/analytics?by=hour&tz=%2B02:00', '/analytics?from=soon', '/sync/connectors', '/users', '/users/1', '/users/none'];
+  const paths = [...copies, ...added, '/', '/orders', `/orders/${order}`, '/sagas?state=compensated&state=running', `/sagas/${saga}`, '/projections', '/jump?id=nothing'];
   // Pages of services that this shop does not have are left out.
   const projections = await shop.api('GET', '/v1/projections');
   if (projections.status === 200) paths.push(`/projections/${projections.body.items[0].name}`, `/projections/${projections.body.items[0].name}/rebuild`);

@@ -36,7 +36,8 @@ export async function the_story_of_an_order_is_a_score_and_a_table_that_says_all
   await page.locator('#happened', { hasText: EVIL }).waitFor();
   await noInjection(page, 'story');
   await page.setViewportSize({ width: 390, height: 800 });
-  assert.equal(await page.locator('.score').isVisible(), false, 'on a phone the table is the only form');
+  // On a phone the table is the only form.
+  await page.locator('.score').waitFor({ state: 'hidden' });
   await noOverflow(page, 'story 390');
   quiet(page, 'story');
 }
@@ -60,6 +61,7 @@ export async function the_event_streams_lead_from_log_to_stream_to_event_to_corr
   assert.equal(await page.locator('main tbody tr').count(), 3);
   assert.match(await page.locator('main tbody tr').first().textContent(), /OrderStatusChanged/, 'newest first');
   await page.locator('main tbody tr').last().locator('td a').first().click();
+  await page.waitForURL(/\/streams\/order-service\/\d+$/);
   assert.match(await page.locator('#event-data').textContent(), /"finalAmount"/);
   await page.locator('dl.kv a', { hasText: correlation }).click();
   // Texts are read at once, whatever page is there: the one that the click asked for must have come.
@@ -76,6 +78,7 @@ export async function an_event_is_shown_as_text_whatever_it_says(chrome, shop) {
   const page = await open(chrome, shop);
   await asOperator(page, shop, '/streams?service=order-service&stream=note-evil');
   await page.locator('main tbody td a').first().click();
+  await page.waitForURL(/\/streams\/order-service\/\d+$/);
   assert.ok((await page.locator('#event-data').textContent()).includes(EVIL));
   await noInjection(page, 'event');
   quiet(page, 'event');

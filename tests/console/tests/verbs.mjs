@@ -18,19 +18,20 @@ export async function a_saga_is_resumed_from_the_dialog(chrome, shop) {
   const saga = await held(shop);
   const page = await open(chrome, shop);
   await asOperator(page, shop, `/sagas/${saga}`);
-  assert.match(await page.locator('h1').textContent(), /^Paused/);
+  await page.locator('h1', { hasText: /^Paused/ }).waitFor();
   await page.getByRole('link', { name: 'Resume' }).click();
   const dialog = page.locator('#confirm');
   await dialog.waitFor();
   await accessible(page, 'the confirmation');
   await page.keyboard.press('Escape');
   await dialog.waitFor({ state: 'hidden' });
-  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Resume', 'the focus returns');
+  // The focus returns with the dialog's close, which is told after it is hidden.
+  await page.waitForFunction(() => document.activeElement.textContent === 'Resume');
   await page.keyboard.press('Enter');
   await dialog.getByRole('textbox').first().fill('seen <b>it</b>');
   await dialog.getByRole('button', { name: 'Resume' }).click();
   await page.getByText('Resumed. Recorded in the audit trail.').waitFor();
-  assert.match(await page.locator('#saga').textContent(), /seen <b>it<\/b>/);
+  await page.locator('#saga', { hasText: 'seen <b>it</b>' }).waitFor();
   quiet(page, 'verbs');
 }
 

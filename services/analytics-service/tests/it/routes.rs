@@ -7,7 +7,7 @@ use madrigal_http::Role;
 use madrigal_http::testing::{bearer, edge, send};
 use serde_json::{Value, json};
 
-use crate::support::{Desk, at, moved, placed};
+use crate::support::{Desk, at, message, moved, placed};
 
 struct Public {
     desk: Desk,
@@ -28,6 +28,12 @@ impl Public {
 
     async fn get(&self, path: &str) -> (StatusCode, Value) {
         let (status, _, body) = send(&self.router, Method::GET, path, &[("authorization", &self.operator)], ()).await;
+        (status, body)
+    }
+
+    async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        let headers = [("authorization", self.operator.as_str())];
+        let (status, _, body) = send(&self.router, Method::POST, path, &headers, body).await;
         (status, body)
     }
 
@@ -121,6 +127,50 @@ async fn tops_leave_out_what_was_cancelled_and_never_mix_currencies() {
 }
 
 #[tokio::test]
+async fn what_is_parked_is_listed_retried_by_its_cause_and_skipped_with_a_reason() {
+    let public = Public::open().await;
+    let unreadable =
+        |key: &str, version| message("ProductCreated", key, version, at("2026-11-23T08:00:00Z"), &json!({}));
+    public.desk.products.tell_all(vec![unreadable("lute", 1), unreadable("viol", 1), unreadable("lute", 2)]);
+    public.desk.catch_up().await;
+    let (status, body) = public.get("/v1/analytics/parked").await;
+    let shown = |body: &Value| -> Vec<(String, i64)> {
+        let items = body["items"].as_array().unwrap().iter();
+        items.map(|item| (item["id"].as_str().unwrap().to_owned(), item["attempts"].as_i64().unwrap())).collect()
+    };
+    let of = |id: &str, attempts| (id.to_owned(), attempts);
+    assert_eq!(status, StatusCode::OK);
+    let mut found = shown(&body);
+    found.sort();
+    assert_eq!(found, [of("products:lute", 0), of("products:lute", 1), of("products:viol", 1)], "{body}");
+    let cause = body["items"].as_array().unwrap().iter().find(|item| item["attempts"] == 1).unwrap()["cause"].clone();
+
+    let (status, body) = public.post("/v1/analytics/parked/retry", json!({ "cause": cause })).await;
+    assert_eq!((status, body["items"].as_array().unwrap().len()), (StatusCode::OK, 2), "both keys were tried: {body}");
+    assert_eq!((&body["items"][0]["id"], &body["items"][0]["waiting"]), (&json!("products:lute"), &json!(2)));
+    let (_, body) = public.post("/v1/analytics/parked/retry", json!({ "cause": "another" })).await;
+    assert_eq!(body["items"], json!([]));
+
+    let skip = |id: &str| format!("/v1/analytics/parked/{id}/skip");
+    let (status, body) = public.post(&skip("products:lute"), json!({ "reason": " " })).await;
+    assert_eq!((status, &body["errors"][0]["pointer"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("/reason")));
+    let (_, body) = public.post(&skip("products:lute"), json!({ "reason": "a test's" })).await;
+    assert_eq!((&body["applied"], &body["waiting"]), (&json!(0), &json!(1)), "the second cannot be read either");
+    public.post(&skip("products:lute"), json!({ "reason": "a test's" })).await;
+    for id in ["products:lute", "orders:lute", "mails:lute", "lute"] {
+        let (status, body) = public.post(&format!("/v1/analytics/parked/{id}/retry"), json!({})).await;
+        assert_eq!((status, &body["code"]), (StatusCode::CONFLICT, &json!("nothing-parked")), "{id}");
+    }
+    let (_, body) = public.get("/v1/analytics/parked").await;
+    let skipped = |item: &&Value| item["skipped"] == "a test's";
+    assert_eq!(body["items"].as_array().unwrap().iter().filter(skipped).count(), 2, "reasons stay listed: {body}");
+    let customer = [("authorization", public.customer.as_str())];
+    let (status, ..) =
+        send(&public.router, Method::POST, &skip("products:viol"), &customer, json!({ "reason": "x" })).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
 async fn only_operators_may_ask() {
     let public = Public::open().await;
     for path in ["orders/daily", "orders/hourly", "products/top", "customers/top", "dashboard"] {
@@ -134,6 +184,9 @@ async fn only_operators_may_ask() {
         let (status, headers, _) = send(&public.router, Method::GET, &path, &operator, ()).await;
         assert_eq!((status, &headers["madrigal-lag"]), (StatusCode::OK, &http::HeaderValue::from(0)), "{path}");
     }
+    let customer = [("authorization", public.customer.as_str())];
+    let (status, ..) = send(&public.router, Method::GET, "/v1/analytics/parked", &customer, ()).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]

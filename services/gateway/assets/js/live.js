@@ -20,6 +20,11 @@ function replace(id, html) {
   holder.innerHTML = html; // the server's own element, every text in it escaped there
   const fresh = holder.content.firstElementChild;
   if (!fresh) return;
+  // Trends go on where they were: what comes here has none of their points.
+  $$("[data-feed]", fresh).forEach(el => {
+    const was = $(`[data-feed="${CSS.escape(el.dataset.feed)}"]`, old);
+    if (was && !el.dataset.points) el.dataset.points = was.dataset.points;
+  });
   old.replaceWith(fresh);
   shown.set(id, html);
   drawAll(fresh);

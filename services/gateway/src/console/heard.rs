@@ -39,6 +39,11 @@ impl<T> Heard<T> {
     /// In the place of what would have been said: why it is not there. `part` is as in "The monitor", `lost` what cannot be
     /// known without it.
     pub(crate) fn instead(&self, part: &str, lost: &str) -> Markup {
+        self.instead_of(part, "sync-service", lost)
+    }
+
+    /// As [`Heard::instead`], for a part that is in this service.
+    pub(crate) fn instead_of(&self, part: &str, service: &str, lost: &str) -> Markup {
         match self {
             Self::Said(_) => html! {},
             Self::Absent => message(
@@ -46,7 +51,7 @@ impl<T> Heard<T> {
                 "no",
                 &html! {
                     p { b { (part) " is not part of this shop." } " " (lost) }
-                    p.small { "It is in sync-service: run that service too, or the whole shop with " code { "madrigal up" } "." }
+                    p.small { "It is in " (service) ": run that service too, or the whole shop with " code { "madrigal up" } "." }
                 },
             ),
             Self::Silent(refused) => refusal::told(refused, &format!("{part} does not answer. {lost}")),

@@ -31,7 +31,7 @@ async fn jump(visit: &Visit) -> Paged {
         // An order that is still being placed, or never came to be, has a story all the same.
         (format!("/v1/orders/{part}/story"), format!("/orders/{part}")),
         (format!("/v1/products/{part}"), format!("/shop/products/{part}")),
-        (format!("/v1/users/{part}"), format!("/orders?userId={part}")),
+        (format!("/v1/users/{part}"), format!("/users/{part}")),
     ];
     for (ask, to) in places {
         if visit.get(ask).send().await.is_ok() {

@@ -43,6 +43,11 @@ pub(crate) const PROJECTIONS: &str = "/projections";
 /// Search and order.
 pub(crate) const SHOP: &str = "/shop";
 
+/// Figures about orders.
+pub(crate) const ANALYTICS: &str = "/analytics";
+/// Who somebody is, and which of their values merges did not take.
+pub(crate) const USERS: &str = "/users";
+
 /// The groups of the rail in their order.
 pub(crate) const RAIL: &[(&str, &[Entry])] = &[
     (
@@ -62,7 +67,14 @@ pub(crate) const RAIL: &[(&str, &[Entry])] = &[
             entry(PROJECTIONS, "Projections", Audience::Operators),
         ],
     ),
-    ("Shop", &[entry(SHOP, "Search and order", Audience::All)]),
+    (
+        "Shop",
+        &[
+            entry(SHOP, "Search and order", Audience::All),
+            entry(ANALYTICS, "Analytics", Audience::Operators),
+            entry(USERS, "Profile", Audience::Known),
+        ],
+    ),
     (
         "Build on it",
         &[

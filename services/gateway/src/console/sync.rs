@@ -15,11 +15,13 @@ use super::pages::SYNC;
 use super::visit::{Leaf, Paged, Visit, either};
 use super::words::day_and_clock;
 use lag::Lag;
-use parked::Parked;
+use parked::{Parked, Parker};
 
 mod connectors;
+mod declare;
 pub(crate) mod lag;
 mod parked;
+pub(crate) mod trends;
 mod verbs;
 
 /// What cannot be known without it.
@@ -28,6 +30,7 @@ const LOST: &str = "How far copies are behind, and what is parked, cannot be tol
 pub(super) fn router() -> Router<Console> {
     Router::new()
         .route("/sync", get(async |visit: Visit| either(show(&visit).await)))
+        .route("/sync/connectors", get(declare::ask).post(declare::act))
         .route("/sync/parked/{verb}", get(verbs::ask).post(verbs::act))
 }
 
@@ -49,9 +52,13 @@ async fn read(asker: &Asker) -> Read {
     }
 }
 
-/// What is parked: 1,000 changes at most.
+/// What is parked: 1,000 items of each service at most. A service that this shop does not have parks nothing.
 async fn read_parked(asker: &Asker) -> Heard<Parked> {
-    Heard::of(asker.get("/v1/sync/parked?limit=1000").send().await, |told| parked::of(&told.body))
+    let ask = |of: Parker| asker.get(format!("/v1/{}/parked?limit=1000", of.name())).send();
+    let (sync, analytics) = futures::join!(ask(Parker::Sync), ask(Parker::Analytics));
+    let sync = Heard::of(sync, |told| parked::of(&told.body, Parker::Sync));
+    let analytics = Heard::of(analytics, |told| parked::of(&told.body, Parker::Analytics));
+    parked::together(sync, analytics)
 }
 
 async fn show(visit: &Visit) -> Paged {
@@ -62,11 +69,11 @@ async fn show(visit: &Visit) -> Paged {
     let (answer, meaning) = sentences(&read);
     let main = html! {
         (headline(&answer, &html! { span data-live="meaning" { (meaning) } }, Some(&day_and_clock(asker.now))))
-        @if let Some(said) = verbs::done(visit) { (said) }
+        @if let Some(said) = verbs::done(visit).or_else(|| declare::done(visit)) { (said) }
         @if let (Heard::Absent, Heard::Absent, Heard::Absent) = (&read.lag, &read.parked, &read.connectors) {
             (read.lag.instead("Sync", LOST))
         } @else {
-            @for (_, panel) in panels(&read, asker.now) { (panel) }
+            @for (_, panel) in panels(&visit.console, &read, asker.now, true) { (panel) }
         }
         (confirm::dialog(visit))
     };
@@ -74,26 +81,30 @@ async fn show(visit: &Visit) -> Paged {
 }
 
 /// What has changed.
-pub(crate) async fn change(asker: &Asker) -> Change {
+pub(crate) async fn change(console: &Console, asker: &Asker) -> Change {
     let read = read(asker).await;
     let mut change = Change::default();
-    if read.lag.said().is_none() {
+    let Some(lags) = read.lag.said() else {
         // The page keeps what it says, and its time.
         return change;
+    };
+    console.trends.add(lags);
+    for lag in lags {
+        change.point.insert(lag::feed(lag), lag.seconds());
     }
     let (answer, meaning) = sentences(&read);
     change.text("headline", answer);
     change.text("meaning", meaning);
     change.text("asof", day_and_clock(asker.now));
-    for (id, panel) in panels(&read, asker.now) {
+    for (id, panel) in panels(console, &read, asker.now, false) {
         change.html(id, panel);
     }
     change
 }
 
-fn panels(read: &Read, now: Timestamp) -> [(&'static str, Markup); 3] {
+fn panels(console: &Console, read: &Read, now: Timestamp, drawn: bool) -> [(&'static str, Markup); 3] {
     [
-        ("lag", lag::panel(&read.lag)),
+        ("lag", lag::panel(&read.lag, &console.trends, drawn)),
         ("parked", parked::panel(&read.parked, now)),
         ("connectors", connectors::panel(&read.connectors, read.lag.said())),
     ]

@@ -63,7 +63,7 @@ impl Topic {
             Self::Saga(id) => sagas::one::change(asker, id).await,
             Self::Story(id) => story::change(asker, id).await,
             Self::Consistency => Ok(consistency::change(console, asker).await),
-            Self::Sync => Ok(sync::change(asker).await),
+            Self::Sync => Ok(sync::change(console, asker).await),
             Self::Projections => projections::list::change(asker).await,
             Self::Projection(name) => projections::one::change(asker, name).await,
         }

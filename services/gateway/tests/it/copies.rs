@@ -48,7 +48,7 @@ fn copies(asked: &Arc<Asked>) -> Router {
         "config": {"database.service": EVIL}, "declaredAt": EVIL});
     let repair = json!({"pair": EVIL, "at": EVIL, "by": EVIL, "reason": EVIL, "divergence": {"key": EVIL, "issue": EVIL},
         "outcome": {"outcome": EVIL, "why": EVIL}});
-    let (reads, writes, settles) = (Arc::clone(asked), Arc::clone(asked), Arc::clone(asked));
+    let (reads, writes, settles, causes) = (Arc::clone(asked), Arc::clone(asked), Arc::clone(asked), Arc::clone(asked));
     Router::new()
         .route(
             "/v1/consistency/report",
@@ -70,6 +70,14 @@ fn copies(asked: &Arc<Asked>) -> Router {
         .route("/v1/sync/lag", get(async move || page(json!([lag]))))
         .route("/v1/sync/parked", get(async move || page(json!([parked]))))
         .route("/v1/sync/connectors", get(async move || page(json!([connector]))))
+        .route(
+            "/v1/sync/parked/retry",
+            post(async move |Json(body): Json<Value>| {
+                causes.posts.lock().unwrap().push(("retry all".to_owned(), body));
+                let settled = json!({"id": "users:7", "applied": 1, "waiting": 0, "cause": null});
+                Json(json!({"items": [settled, settled]}))
+            }),
+        )
         .route(
             "/v1/sync/parked/{id}/{verb}",
             post(async move |Path((id, verb)): Path<(String, String)>, Json(body): Json<Value>| {
@@ -233,7 +241,7 @@ async fn parked_keys_are_retried_and_skipped_by_key_and_by_cause() {
     let expected = [
         ("skip users:7".to_owned(), json!({"reason": "known"})),
         ("retry users:7".to_owned(), json!({})),
-        ("retry users:7".to_owned(), json!({})),
+        ("retry all".to_owned(), json!({"cause": EVIL})),
     ];
     assert_eq!(*asked.posts.lock().unwrap(), expected);
 }

@@ -5,6 +5,8 @@ mod console;
 #[cfg(test)]
 mod copies;
 #[cfg(test)]
+mod figures;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod routing;

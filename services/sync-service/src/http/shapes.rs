@@ -5,11 +5,11 @@ use madrigal_core::Timestamp;
 use madrigal_projection::Status;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::capture::Progress;
 use crate::connectors::{Known, Source};
-use crate::queries::{CopyLag, ParkedChange};
+use crate::queries::CopyLag;
 
 /// A connector as it is declared: `{"name", "config": {…}}`, in the keys that Debezium has for it.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -139,78 +139,6 @@ impl From<CopyLag> for LagDocument {
             snapshot_rows: lag.snapshot_rows,
         }
     }
-}
-
-/// How many.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ParkedQuery {
-    /// 1 to 1000; 100 unless stated.
-    #[param(minimum = 1, maximum = 1_000)]
-    pub(crate) limit: Option<u32>,
-}
-
-/// A parked change.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ParkedDocument {
-    /// Topic and key, as in `users:7`: by it everything of the key is retried or skipped.
-    pub(crate) id: String,
-    /// Its place in its source's log.
-    pub(crate) position: u64,
-    /// Topic and operation, as in `users.u`; of a fact its type.
-    pub(crate) kind: String,
-    /// Why it is here.
-    pub(crate) cause: String,
-    /// How often it was tried; 0 where it only stands behind another.
-    pub(crate) attempts: u32,
-    /// When it was parked.
-    #[schema(value_type = String, format = DateTime)]
-    pub(crate) first_at: Timestamp,
-    /// When it was last tried.
-    #[schema(value_type = String, format = DateTime)]
-    pub(crate) last_at: Timestamp,
-    /// Why it was skipped, if it was.
-    pub(crate) skipped: Option<String>,
-}
-
-impl From<ParkedChange> for ParkedDocument {
-    fn from(ParkedChange { id, event }: ParkedChange) -> Self {
-        Self {
-            id,
-            position: event.position.0,
-            kind: event.kind,
-            cause: event.cause,
-            attempts: event.attempts,
-            first_at: event.first_at,
-            last_at: event.last_at,
-            skipped: event.skipped,
-        }
-    }
-}
-
-/// Why a change is left out.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct SkipBody {
-    /// Stays listed with the change.
-    #[schema(min_length = 1, max_length = 500)]
-    pub(crate) reason: String,
-}
-
-/// What became of a parked key.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct SettledDocument {
-    /// Topic and key.
-    pub(crate) id: String,
-    /// How many parked changes were applied.
-    pub(crate) applied: usize,
-    /// How many still wait.
-    pub(crate) waiting: usize,
-    /// What the first of them met.
-    pub(crate) cause: Option<String>,
 }
 
 /// A row of a copy as it is stored.

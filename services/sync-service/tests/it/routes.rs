@@ -97,6 +97,11 @@ async fn operators_see_lag_and_parked_keys_and_settle_them() {
 
     let (status, still) = desk.post("/v1/sync/parked/users:2/retry", &json!({})).await;
     assert_eq!((status, &still["waiting"]), (StatusCode::OK, &json!(1)));
+    let by_cause = json!({"cause": "profile is no JSON"});
+    let (status, tried) = desk.post("/v1/sync/parked/retry", &by_cause).await;
+    assert_eq!((status, &tried["items"][0]["id"], &tried["items"][0]["waiting"]), (StatusCode::OK, &json!("users:2"), &json!(1)));
+    let (_, none) = desk.post("/v1/sync/parked/retry", &json!({"cause": "another"})).await;
+    assert_eq!(none["items"], json!([]));
     desk.shop.put_profile(2, "two@example.com", "{}").await;
     let (_, settled) = desk.post("/v1/sync/parked/users:2/retry", &json!({})).await;
     assert_eq!((&settled["waiting"], &settled["cause"]), (&json!(0), &Value::Null));

@@ -236,6 +236,7 @@ fn examples() -> Vec<(&'static str, Value)> {
             }),
         ),
         ("SkipBody", json!({ "reason": "the row was removed by hand" })),
+        ("CauseBody", json!({ "cause": "profile is no JSON" })),
         ("ChooseBody", json!({ "choice": "loser" })),
         ("SwitchBody", json!({ "reason": "the rows were looked at" })),
         ("KeyBody", json!({ "key": "order-01a20534-22c5-7001-bb8f-b4b0e4af2b38", "reason": "the cause is mended" })),

@@ -12,7 +12,7 @@ use super::lag::{Lag, place};
 pub(super) fn panel(connectors: &Heard<Vec<Value>>, lags: Option<&Vec<Lag>>) -> Markup {
     html! {
         section.panel #connectors aria-labelledby="h-connectors" {
-            header { h2 #h-connectors { "Connectors" } small { "what captures the owners’ changes" } }
+            header { h2 #h-connectors { "Connectors" } small { a href="/sync/connectors" { "Declare a connector" } } }
             @match connectors {
                 Heard::Said(items) if items.is_empty() => (empty("None is declared, so no change is captured.")),
                 Heard::Said(items) => table.data.fold {

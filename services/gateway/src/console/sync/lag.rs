@@ -5,8 +5,9 @@ use serde_json::Value;
 
 use super::super::consistency::names::Set;
 use super::super::heard::Heard;
-use super::super::marks::{Tone, empty, mark, note, term};
+use super::super::marks::{Tone, empty, mark, note, spark, term};
 use super::super::words::{number, plural, seconds};
+use super::trends::{self, Course, Trends};
 
 /// From so many seconds on a copy counts as late.
 const LATE_SECONDS: f64 = 5.0;
@@ -52,6 +53,16 @@ fn one(item: &Value) -> Lag {
 }
 
 impl Lag {
+    /// By what it is remembered: the copy, or the topic where nothing is kept.
+    pub(super) fn name(&self) -> &str {
+        self.copy.as_deref().unwrap_or(&self.source)
+    }
+
+    /// For how long it has lacked something.
+    pub(super) const fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
     fn is_late(&self) -> bool {
         self.seconds >= LATE_SECONDS || self.troubled()
     }
@@ -118,8 +129,8 @@ fn capital(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// How far each copy is.
-pub(super) fn panel(lags: &Heard<Vec<Lag>>) -> Markup {
+/// How far each copy is. `drawn` says whether the trends' points go along; else the page has them already.
+pub(super) fn panel(lags: &Heard<Vec<Lag>>, trends: &Trends, drawn: bool) -> Markup {
     html! {
         section.panel #lag aria-labelledby="h-lag" {
             header { h2 #h-lag { "How far each copy is behind" } small { "the latest first" } }
@@ -128,11 +139,12 @@ pub(super) fn panel(lags: &Heard<Vec<Lag>>) -> Markup {
                 Heard::Said(lags) => table.data.tidy.fold {
                     thead { tr {
                         th scope="col" { "Source → copy" } th scope="col" { "State" } th.num scope="col" { "Behind" }
+                        th scope="col" { "15 min, own scale" }
                         th.num scope="col" { "Changes waiting" }
                         th.num scope="col" { (term("applied-through", "Applied through", "Applied through: the owner’s position up to which everything is durable in this copy, but for parked keys.")) }
                         th.num scope="col" { "Parked keys" }
                     } }
-                    tbody { @for lag in lags { (row(lag)) } }
+                    tbody { @for lag in lags { (row(lag, &trends.of(lag.name()), drawn)) } }
                 },
                 silence => div.pad { (silence.instead("Sync", "How far copies are behind cannot be told.")) },
             }
@@ -140,7 +152,7 @@ pub(super) fn panel(lags: &Heard<Vec<Lag>>) -> Markup {
     }
 }
 
-fn row(lag: &Lag) -> Markup {
+fn row(lag: &Lag, samples: &[f32], drawn: bool) -> Markup {
     let count = |count: u64| number(i64::try_from(count).unwrap_or(i64::MAX));
     html! {
         tr.open[lag.is_late()] {
@@ -155,11 +167,32 @@ fn row(lag: &Lag) -> Markup {
             }
             td data-l="State" { (state(lag)) @if let Some(detail) = &lag.detail { small { (detail) } } }
             td.num data-l="Behind" { @if lag.behind == 0 { "not behind" } @else { b { (seconds(lag.seconds)) } } }
+            td data-l="15 min" { (trend(lag, samples, drawn)) }
             td.num data-l="Waiting" { (count(lag.behind)) }
             td.num data-l="Applied through" { (count(lag.applied_through)) small { "of " (count(lag.end)) } }
             td.num data-l="Parked keys" { @if lag.parked_keys > 0 { a href="#parked" { (count(lag.parked_keys)) } } @else { "none" } }
         }
     }
+}
+
+/// The trend, and in words where it goes and how far it went.
+fn trend(lag: &Lag, samples: &[f32], drawn: bool) -> Markup {
+    let points: Vec<f64> = samples.iter().filter(|_| drawn).map(|seconds| f64::from(*seconds)).collect();
+    let course = match trends::course(samples) {
+        _ if samples.len() < 2 => "begins now",
+        Course::Steady => "steady",
+        Course::Growing => "growing",
+        Course::Shrinking => "shrinking",
+    };
+    html! {
+        (spark(Set::of(lag.name()).service.trim_end_matches("-service"), &feed(lag), &format!("seconds behind of {}", lag.words()), &points))
+        small { (course) ", " (seconds(trends::most(samples))) " at most" }
+    }
+}
+
+/// The name of the trend's newest point.
+pub(super) fn feed(lag: &Lag) -> String {
+    format!("lag-{}", lag.name())
 }
 
 fn state(lag: &Lag) -> Markup {
@@ -210,7 +243,18 @@ mod tests {
     #[test]
     fn a_copy_that_is_held_up_is_late_whatever_its_seconds() {
         assert_eq!(late(&lags(&[(1, 0.1, "retrying", 0), (1, 0.1, "running", 0)])), 1);
-        let page = panel(&Heard::Said(lags(&[(1, 0.1, "stalled", 0)]))).into_string();
+        let page = panel(&Heard::Said(lags(&[(1, 0.1, "stalled", 0)])), &Trends::default(), true).into_string();
         assert!(page.contains("stalled") && page.contains("class=\"open\""), "{page}");
+    }
+
+    #[test]
+    fn a_trend_says_in_words_what_it_draws() {
+        let (trends, heard) = (Trends::default(), Heard::Said(lags(&[(9, 9.0, "running", 0)])));
+        for seconds in [0.0, 4.0, 9.0] {
+            trends.add(&lags(&[(9, seconds, "running", 0)]));
+        }
+        let page = panel(&heard, &trends, true).into_string();
+        assert!(page.contains("data-points=\"0,4,9\"") && page.contains("growing, 9.0 s at most"), "{page}");
+        assert!(panel(&heard, &trends, false).into_string().contains("data-points=\"\""));
     }
 }

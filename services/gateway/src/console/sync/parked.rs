@@ -7,12 +7,36 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::super::heard::Heard;
-use super::super::marks::{Tone, empty, mark, term};
+use super::super::marks::{Tone, empty, mark, term, voice};
 use super::super::words::{day_and_clock, number, plural, span};
 use super::verbs;
 
 /// The most keys of one cause that are listed.
 const LISTED: usize = 50;
+
+/// Who parked something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Parker {
+    /// sync-service: changes that copies could not be told.
+    Sync,
+    /// analytics-service: messages that figures could not take in.
+    Analytics,
+}
+
+impl Parker {
+    /// As in the paths of its API, and in forms.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Analytics => "analytics",
+        }
+    }
+
+    /// The one of this name; sync where none is named.
+    pub(super) fn of(name: &str) -> Self {
+        if name == Self::Analytics.name() { Self::Analytics } else { Self::Sync }
+    }
+}
 
 /// A key of which something cannot be applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +56,8 @@ pub(super) struct Key {
 /// Keys that wait for the same reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cause {
+    /// Who parked them.
+    pub(super) of: Parker,
     /// The reason.
     pub(super) cause: String,
     /// The keys.
@@ -53,10 +79,31 @@ pub(super) struct Parked {
     pub(super) causes: Vec<Cause>,
     /// What was left out.
     skipped: Vec<Skipped>,
+    /// Who should have said and did not.
+    silent: Option<Parker>,
 }
 
-/// Reads the answer of `GET /v1/sync/parked`: a change per item, of a key in order.
-pub(super) fn of(body: &Value) -> Parked {
+/// What both parked. One that this shop does not have parks nothing; one that does not answer is named.
+pub(super) fn together(sync: Heard<Parked>, analytics: Heard<Parked>) -> Heard<Parked> {
+    let (mut all, other, silent) = match (sync, analytics) {
+        (Heard::Said(sync), Heard::Said(analytics)) => (sync, Some(analytics), None),
+        (Heard::Said(sync), Heard::Absent) => (sync, None, None),
+        (Heard::Said(sync), Heard::Silent(_)) => (sync, None, Some(Parker::Analytics)),
+        (Heard::Silent(_), Heard::Said(analytics)) => (analytics, None, Some(Parker::Sync)),
+        (Heard::Absent, Heard::Said(analytics)) => (analytics, None, None),
+        (nothing, _) => return nothing,
+    };
+    if let Some(other) = other {
+        all.causes.extend(other.causes);
+        all.skipped.extend(other.skipped);
+    }
+    all.causes.sort_by_key(|cause| std::cmp::Reverse(cause.keys.len()));
+    all.silent = silent;
+    Heard::Said(all)
+}
+
+/// Reads the answer of `GET /v1/…/parked`: a change per item, of a key in order.
+pub(super) fn of(body: &Value, of: Parker) -> Parked {
     let items = body["items"].as_array().or(body.as_array()).map(Vec::as_slice).unwrap_or_default();
     let text = |item: &Value, field: &str| item[field].as_str().unwrap_or_default().to_owned();
     let moment = |item: &Value, field: &str| item[field].as_str().and_then(|text| text.parse::<Timestamp>().ok());
@@ -93,9 +140,9 @@ pub(super) fn of(body: &Value) -> Parked {
     for (cause, key) in keys.into_values() {
         causes.entry(cause).or_default().push(key);
     }
-    let mut causes: Vec<_> = causes.into_iter().map(|(cause, keys)| Cause { cause, keys }).collect();
+    let mut causes: Vec<_> = causes.into_iter().map(|(cause, keys)| Cause { of, cause, keys }).collect();
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.keys.len()));
-    Parked { causes, skipped }
+    Parked { causes, skipped, silent: None }
 }
 
 fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
@@ -120,7 +167,9 @@ pub(super) fn panel(parked: &Heard<Parked>, now: Timestamp) -> Markup {
             }
             @match parked {
                 Heard::Said(parked) => {
-                    @if parked.causes.is_empty() { (empty("None. Every change could be applied.")) }
+                    @if let Some(silent) = parked.silent {
+                        p.empty { "What " (silent.name()) "-service parked cannot be told now: it does not answer." }
+                    } @else if parked.causes.is_empty() { (empty("None. Every change could be applied.")) }
                     @for (at, cause) in parked.causes.iter().enumerate() { (one(cause, at, now)) }
                     @if !parked.skipped.is_empty() { (left_out(&parked.skipped)) }
                 }
@@ -142,7 +191,7 @@ fn one(cause: &Cause, at: usize, now: Timestamp) -> Markup {
                 @if keys > 1 { (verbs::retry_all(cause).link_about("", &cause.cause)) }
             }
             p.small.dim {
-                (number(keys)) " "
+                (voice(cause.of.name())) ": " (number(keys)) " "
                 @if at == 0 { (term("parked-key", if keys == 1 { "parked key" } else { "parked keys" }, "Parked key: one change of this key can’t be applied. It and all later ones of the same key wait here, in order. Every other key goes on.")) }
                 @else if keys == 1 { "parked key" } @else { "parked keys" }
                 ", " (plural(waiting, "change waits", "changes wait"))
@@ -166,8 +215,8 @@ fn one(cause: &Cause, at: usize, now: Timestamp) -> Markup {
                                 td.num data-l="Parked for" { @if let Some(first) = key.first_at { (span(now.since(first))) } @else { "not told" } }
                                 td.num data-l="" {
                                     div.row {
-                                        (verbs::retry(&key.id).link_about("small", &key.id))
-                                        (verbs::skip(&key.id).link_about("small severe", &key.id))
+                                        (verbs::retry(cause.of, &key.id).link_about("small", &key.id))
+                                        (verbs::skip(cause.of, &key.id).link_about("small severe", &key.id))
                                     }
                                 }
                             }
@@ -213,7 +262,7 @@ mod tests {
 
     #[test]
     fn keys_stand_under_what_holds_them_and_count_what_waits_behind_it() {
-        let parked = of(&body());
+        let parked = of(&body(), Parker::Sync);
         let causes: Vec<_> = parked.causes.iter().map(|cause| (cause.cause.as_str(), cause.keys.len())).collect();
         assert_eq!(causes, [("<b>weight</b>", 2), ("too long", 1)]);
         let first = &parked.causes[0].keys[0];
@@ -223,20 +272,33 @@ mod tests {
 
     #[test]
     fn the_panel_shows_causes_as_text_and_offers_each_verb_by_its_key() {
-        let page = panel(&Heard::Said(of(&body())), Timestamp::default()).into_string();
+        let page = panel(&Heard::Said(of(&body(), Parker::Sync)), Timestamp::default()).into_string();
         assert!(
             page.contains("&lt;b&gt;weight") && !page.contains("<b>weight") && !page.contains("<i>known"),
             "{page}"
         );
         assert!(page.contains("3 keys, 4 changes wait in order"), "{page}");
         assert!(
-            page.contains("href=\"/sync/parked/retry?id=users%3A7\"")
-                && page.contains("href=\"/sync/parked/skip?id=users%3A5\""),
+            page.contains("href=\"/sync/parked/retry?id=users%3A7&amp;of=sync\"")
+                && page.contains("href=\"/sync/parked/skip?id=users%3A5&amp;of=sync\""),
             "{page}"
         );
         assert!(page.contains("1 change was left out"), "{page}");
         assert!(
             panel(&Heard::Said(Parked::default()), Timestamp::default()).into_string().contains("None. Every change")
         );
+    }
+
+    #[test]
+    fn what_analytics_parked_stands_beside_and_one_that_does_not_answer_is_named() {
+        let said = |parker| Heard::Said(of(&body(), parker));
+        let page = |sync, analytics| panel(&together(sync, analytics), Timestamp::default()).into_string();
+        let both = page(said(Parker::Sync), said(Parker::Analytics));
+        assert!(both.contains("6 keys, 8 changes wait") && both.contains("id=users%3A5&amp;of=analytics"), "{both}");
+        let silent = || Heard::Silent(super::super::super::standing::slow());
+        assert!(page(Heard::Said(Parked::default()), silent()).contains("analytics-service parked cannot be told"));
+        assert!(!page(Heard::Said(Parked::default()), silent()).contains("None. Every change"));
+        assert!(page(Heard::Absent, said(Parker::Analytics)).contains("3 keys, 4 changes wait"));
+        assert!(page(silent(), Heard::Absent).contains("What is parked cannot be shown."));
     }
 }

@@ -17,26 +17,28 @@ use super::super::pages::SYNC;
 use super::super::refusal;
 use super::super::visit::{Leaf, Paged, Visit, either};
 use super::super::words::{number, plural, segment};
-use super::parked::Cause;
+use super::parked::{Cause, Parker};
 use super::read_parked;
 
-/// The most keys that are tried again by one press.
+/// The most keys that one request tries again.
 const AT_ONCE: usize = 100;
 const BACK: &str = "/sync#parked";
 const LEAF: Leaf<'static> = Leaf { title: "Confirm", current: SYNC, live: None };
 
 /// Trying one key again.
-pub(super) fn retry(id: &str) -> Act {
+pub(super) fn retry(of: Parker, id: &str) -> Act {
+    let how = match of {
+        Parker::Sync => {
+            "The copies are told this key’s row as its owner has it now, which covers every change that waits."
+        }
+        Parker::Analytics => "What waits of this key is taken into the figures, in its order.",
+    };
     Act {
         verb: "Retry".to_owned(),
         title: format!("Retry key {id}?"),
-        effects: vec![
-            "The copies are told this key’s row as its owner has it now, which covers every change that waits."
-                .to_owned(),
-            "If that fails again, all of them stay parked and nothing is lost.".to_owned(),
-        ],
+        effects: vec![how.to_owned(), "If that fails again, what is left stays parked and nothing is lost.".to_owned()],
         action: "/sync/parked/retry".to_owned(),
-        fields: BTreeMap::from([("id", id.to_owned())]),
+        fields: BTreeMap::from([("id", id.to_owned()), ("of", of.name().to_owned())]),
         reason: false,
         evidence: false,
         typed: None,
@@ -44,16 +46,22 @@ pub(super) fn retry(id: &str) -> Act {
 }
 
 /// Leaving the first change of a key out.
-pub(super) fn skip(id: &str) -> Act {
+pub(super) fn skip(of: Parker, id: &str) -> Act {
+    let lost = match of {
+        Parker::Sync => "The monitor will then call the row divergent, until it is repaired. The reason stays listed.",
+        Parker::Analytics => {
+            "Figures will lack what it tells, until the monitor repairs the order. The reason stays listed."
+        }
+    };
     Act {
         verb: "Skip first".to_owned(),
         title: format!("Skip the first change of {id}?"),
         effects: vec![
-            "This one change will never be applied to the copies. The later ones of the key go on.".to_owned(),
-            "The monitor will then call the row divergent, until it is repaired. The reason stays listed.".to_owned(),
+            "This one change will never be applied. The later ones of the key go on.".to_owned(),
+            lost.to_owned(),
         ],
         action: "/sync/parked/skip".to_owned(),
-        fields: BTreeMap::from([("id", id.to_owned())]),
+        fields: BTreeMap::from([("id", id.to_owned()), ("of", of.name().to_owned())]),
         reason: true,
         evidence: false,
         typed: Some(id.to_owned()),
@@ -68,11 +76,11 @@ pub(super) fn retry_all(cause: &Cause) -> Act {
         title: format!("Retry {}?", plural(keys, "key", "keys")),
         effects: vec![
             format!("They are parked for this cause: {}", cause.cause),
-            "The copies are told the row of each key as its owner has it now, one key after the other.".to_owned(),
+            "What waits of each key is tried as if that key were retried alone, one key after the other.".to_owned(),
             "Keys for which that fails again stay parked; nothing is lost.".to_owned(),
         ],
         action: "/sync/parked/retry-all".to_owned(),
-        fields: BTreeMap::from([("cause", cause.cause.clone())]),
+        fields: BTreeMap::from([("cause", cause.cause.clone()), ("of", cause.of.name().to_owned())]),
         reason: false,
         evidence: false,
         typed: None,
@@ -105,16 +113,17 @@ pub(super) fn done(visit: &Visit) -> Option<Markup> {
 pub(super) async fn ask(visit: Visit, Path(verb): Path<String>) -> Response {
     let about = if verb == "retry-all" { "cause" } else { "id" };
     let about = visit.query.get(about).to_owned();
-    either(asked(&visit, &verb, &about, None).await)
+    let of = Parker::of(visit.query.get("of"));
+    either(asked(&visit, &verb, of, &about, None).await)
 }
 
-async fn asked(visit: &Visit, verb: &str, about: &str, said: Option<&Markup>) -> Paged {
+async fn asked(visit: &Visit, verb: &str, of: Parker, about: &str, said: Option<&Markup>) -> Paged {
     visit.require_operator()?;
     let act = match verb {
-        "retry" if !about.is_empty() => retry(about),
-        "skip" if !about.is_empty() => skip(about),
+        "retry" if !about.is_empty() => retry(of, about),
+        "skip" if !about.is_empty() => skip(of, about),
         "retry-all" => match read_parked(&Asker::of(visit)).await {
-            Heard::Said(parked) => match parked.causes.iter().find(|cause| cause.cause == about) {
+            Heard::Said(parked) => match parked.causes.iter().find(|cause| cause.of == of && cause.cause == about) {
                 Some(cause) => retry_all(cause),
                 None => return Ok(see_other(BACK)),
             },
@@ -142,59 +151,37 @@ pub(super) async fn act(visit: Visit, Path(verb): Path<String>) -> Response {
 async fn acted(visit: &Visit, verb: &str) -> Paged {
     visit.require_operator()?;
     let (id, cause) = (visit.form.get("id").to_owned(), visit.form.get("cause").to_owned());
+    let of = Parker::of(visit.form.get("of"));
     let wrong = |text: &str| message(Tone::Bad, "fail", &html! { p { b { "Nothing was done." } " " (text) } });
-    let body = match verb {
-        "retry-all" => return all_retried(visit, &cause).await,
-        "retry" => json!({}),
-        "skip" if !skip(&id).is_typed(visit) => {
-            return asked(visit, verb, &id, Some(&wrong("What was typed is not the key."))).await;
+    let (path, about, body) = match verb {
+        "retry-all" => (format!("/v1/{}/parked/retry", of.name()), cause.clone(), json!({ "cause": cause })),
+        "retry" => (path(of, &id, verb), id.clone(), json!({})),
+        "skip" if !skip(of, &id).is_typed(visit) => {
+            return asked(visit, verb, of, &id, Some(&wrong("What was typed is not the key."))).await;
         }
-        "skip" => json!({ "reason": visit.form.get("reason") }),
+        "skip" => (path(of, &id, verb), id.clone(), json!({ "reason": visit.form.get("reason") })),
         _ => return Ok(see_other(BACK)),
     };
-    match visit.post(path(&id, verb), &body).send().await {
+    match visit.post(path, &body).send().await {
         Ok(told) => {
             visit.console.standing.forget();
             Ok(back(verb, settled(&told.body)))
         }
-        Err(refused) => asked(visit, verb, &id, Some(&refusal::told(&refused, "Nothing was done."))).await,
+        Err(refused) => asked(visit, verb, of, &about, Some(&refusal::told(&refused, "Nothing was done."))).await,
     }
 }
 
-/// All keys of a cause, one after the other. Ends at the first refusal: what failed for one fails for the next.
-async fn all_retried(visit: &Visit, cause: &str) -> Paged {
-    let parked = match read_parked(&Asker::of(visit)).await {
-        Heard::Said(parked) => parked,
-        silence => return Ok(visit.page(LEAF, &not_there(&silence))),
-    };
-    let Some(cause) = parked.causes.into_iter().find(|known| known.cause == cause) else { return Ok(see_other(BACK)) };
-    let mut sum = (0, 0);
-    for (at, key) in cause.keys.iter().take(AT_ONCE).enumerate() {
-        match visit.post(path(&key.id, "retry"), &json!({})).send().await {
-            Ok(told) => {
-                let (applied, waiting) = settled(&told.body);
-                sum = (sum.0 + applied, sum.1 + waiting);
-            }
-            // Somebody else has cleared it meanwhile.
-            Err(refused) if refused.code() == "nothing-parked" => {}
-            Err(refused) => {
-                let tried = plural(i64::try_from(at).unwrap_or(0), "key was tried", "keys were tried");
-                let told = refusal::told(&refused, &format!("{tried} before this; the others were not."));
-                return asked(visit, "retry-all", &cause.cause, Some(&told)).await;
-            }
-        }
-    }
-    visit.console.standing.forget();
-    Ok(back("retry-all", sum))
-}
-
-fn path(id: &str, verb: &str) -> String {
-    format!("/v1/sync/parked/{}/{verb}", segment(id))
+fn path(of: Parker, id: &str, verb: &str) -> String {
+    format!("/v1/{}/parked/{}/{verb}", of.name(), segment(id))
 }
 
 /// How many changes were applied, and how many still wait.
 fn settled(body: &Value) -> (i64, i64) {
-    (body["applied"].as_i64().unwrap_or(0), body["waiting"].as_i64().unwrap_or(0))
+    let of = |key: &Value| (key["applied"].as_i64().unwrap_or(0), key["waiting"].as_i64().unwrap_or(0));
+    match body["items"].as_array() {
+        Some(keys) => keys.iter().map(of).fold((0, 0), |sum, key| (sum.0 + key.0, sum.1 + key.1)),
+        None => of(body),
+    }
 }
 
 fn back(verb: &str, (applied, waiting): (i64, i64)) -> Response {

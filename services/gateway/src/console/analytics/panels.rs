@@ -1,0 +1,174 @@
+//! How far orders came, what was sold by category, and what is on top.
+
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::super::marks::{empty, term};
+use super::super::words::{money, number, segment};
+use super::series::{percent, share as part};
+
+/// The most categories that are shown.
+const CATEGORIES: usize = 15;
+
+/// The currencies that orders of the period have, the one with most orders first.
+pub(super) fn currencies(board: &Value) -> Vec<String> {
+    let mut totals: Vec<&Value> = items(board, "totals").collect();
+    totals.sort_by_key(|total| std::cmp::Reverse(total["totalOrders"].as_i64()));
+    totals.iter().filter_map(|total| total["currency"].as_str()).map(str::to_owned).collect()
+}
+
+/// The sums in one currency; null where there are none.
+pub(super) fn totals<'a>(board: &'a Value, currency: &str) -> &'a Value {
+    items(board, "totals").find(|total| total["currency"] == currency).unwrap_or(&Value::Null)
+}
+
+fn items<'a>(board: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+    board[field].as_array().map(Vec::as_slice).unwrap_or_default().iter()
+}
+
+fn of_currency<'a>(board: &'a Value, field: &str, currency: &str) -> Vec<&'a Value> {
+    items(board, field).filter(|item| item["currency"] == currency).collect()
+}
+
+/// `42 %`; a dash where there is nothing to be a part of.
+pub(super) fn share(count: i64, of: i64) -> String {
+    if of <= 0 { "–".to_owned() } else { format!("{:.0} %", part(count, of)) }
+}
+
+/// A bar beside its number.
+fn bar(voice: &str, count: i64, of: i64) -> Markup {
+    html! { svg class={ "share " (voice) } aria-hidden="true" { rect width=(percent(part(count, of))) height="100%" {} } }
+}
+
+/// How far orders came, whatever their currency.
+pub(super) fn funnel(board: &Value) -> Markup {
+    let count = |field: &str| board["funnel"][field].as_i64().unwrap_or(0);
+    let placed = count("placed");
+    let steps = [("placed", "Placed"), ("shipped", "Shipped"), ("delivered", "Delivered"), ("cancelled", "Cancelled")];
+    html! {
+        section.panel #funnel aria-labelledby="h-funnel" {
+            header {
+                h2 #h-funnel { "How far orders came" }
+                small { (number(count("draftsNow"))) " " (term("drafts", "drafts wait now", "Draft: an order that was begun and is not placed yet, whenever that was. It is no part of the others.")) }
+            }
+            table.data.compact.fold {
+                caption.visually-hidden { "Orders placed in the period, by how far they came; of all currencies" }
+                thead { tr { th scope="col" { "Came to" } th.num scope="col" { "Orders" } th.num scope="col" { "Of those placed" } th.wide-only scope="col" { span.visually-hidden { "As a bar" } } } }
+                tbody { @for (field, name) in steps {
+                    tr {
+                        th scope="row" { (name) }
+                        td.num data-l="Orders" { (number(count(field))) }
+                        td.num.wide-only data-l="Share" { (share(count(field), placed)) }
+                        td.wide-only { (bar(if field == "cancelled" { "v-sync" } else { "v-order" }, count(field), placed)) }
+                    }
+                } }
+            }
+        }
+    }
+}
+
+/// Revenue by category.
+pub(super) fn categories(board: &Value, currency: &str) -> Markup {
+    let categories = of_currency(board, "categories", currency);
+    let most = categories.iter().filter_map(|item| item["revenue"].as_i64()).max().unwrap_or(0);
+    html! {
+        section.panel #categories aria-labelledby="h-categories" {
+            header { h2 #h-categories { "Revenue by category" } small { "before tax; cancelled orders left out" } }
+            @if categories.is_empty() { (empty("Nothing that was kept was sold in these days.")) } @else {
+                table.data.compact.fold {
+                    thead { tr { th scope="col" { "Category" } th.num.wide-only scope="col" { "Pieces" } th.num scope="col" { "Revenue" } th.wide-only scope="col" { span.visually-hidden { "As a bar" } } } }
+                    tbody { @for item in categories.iter().take(CATEGORIES) {
+                        @let revenue = item["revenue"].as_i64().unwrap_or(0);
+                        tr {
+                            th scope="row" { (item["name"].as_str().unwrap_or("Not in the catalogue")) }
+                            td.num.wide-only data-l="Pieces" { (number(item["units"].as_i64().unwrap_or(0))) }
+                            td.num data-l="Revenue" { (money(revenue, currency)) }
+                            td.wide-only { (bar("v-catalog", revenue, most)) }
+                        }
+                    } }
+                }
+                @if categories.len() > CATEGORIES {
+                    footer { "The first " (CATEGORIES) " of " (categories.len()) " categories." }
+                }
+            }
+        }
+    }
+}
+
+/// Products on top.
+pub(super) fn products(board: &Value, currency: &str) -> Markup {
+    let products = of_currency(board, "products", currency);
+    html! {
+        section.panel #products aria-labelledby="h-products" {
+            header { h2 #h-products { "Products on top" } small { "by revenue before tax" } }
+            @if products.is_empty() { (empty("Nothing that was kept was sold in these days.")) } @else {
+                table.data.fold {
+                    thead { tr { th scope="col" { "Product" } th.num scope="col" { "Orders" } th.num scope="col" { "Pieces" } th.num scope="col" { "Revenue" } } }
+                    tbody { @for item in &products {
+                        @let (id, count) = (item["productId"].as_str().unwrap_or_default(), |field: &str| item[field].as_i64().unwrap_or(0));
+                        tr {
+                            th scope="row" {
+                                a href={ "/shop/products/" (segment(id)) } { (item["name"].as_str().unwrap_or(id)) }
+                                @if let Some(category) = item["category"].as_str() { small { (category) } }
+                            }
+                            td.num data-l="Orders" { (number(count("orders"))) }
+                            td.num data-l="Pieces" { (number(count("units"))) }
+                            td.num data-l="Revenue" { (money(count("revenue"), currency)) }
+                        }
+                    } }
+                }
+            }
+        }
+    }
+}
+
+/// Customers on top.
+pub(super) fn customers(board: &Value, currency: &str) -> Markup {
+    let customers = of_currency(board, "customers", currency);
+    html! {
+        section.panel #customers aria-labelledby="h-customers" {
+            header { h2 #h-customers { "Customers on top" } small { "by what they kept" } }
+            @if customers.is_empty() { (empty("Nobody ordered in these days.")) } @else {
+                table.data.fold {
+                    thead { tr { th scope="col" { "Customer" } th.num scope="col" { "Orders" } th.num scope="col" { "Kept" } th.num scope="col" { "Average" } } }
+                    tbody { @for item in &customers {
+                        @let (user, count) = (item["userId"].as_i64().unwrap_or(0), |field: &str| item[field].as_i64().unwrap_or(0));
+                        tr {
+                            th scope="row" { a href={ "/users/" (user) } { "Customer " (user) } }
+                            td.num data-l="Orders" { (number(count("orders"))) small { (number(count("keptOrders"))) " kept" } }
+                            td.num data-l="Kept" { (money(count("revenue"), currency)) }
+                            td.num data-l="Average" { (money(count("avgOrderValue"), currency)) }
+                        }
+                    } }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn names_are_text_and_currencies_are_never_mixed() {
+        let evil = "<img src=x>";
+        let product = |currency: &str| json!({"productId": evil, "name": evil, "category": evil, "currency": currency, "revenue": 4_812});
+        let board = json!({"products": [product("EUR"), product("CHF")], "categories": [{"name": evil, "currency": "EUR", "revenue": 1}],
+            "totals": [{"currency": "CHF", "totalOrders": 1}, {"currency": "EUR", "totalOrders": 9}]});
+        assert_eq!(currencies(&board), ["EUR", "CHF"]);
+        let page = [products(&board, "EUR"), categories(&board, "EUR")].map(|panel| panel.into_string()).concat();
+        assert!(!page.contains("<img") && page.contains("&lt;img"), "{page}");
+        assert_eq!(page.matches("€48.12").count(), 1, "{page}");
+        assert!(page.contains("href=\"/shop/products/%3Cimg%20src%3Dx%3E\""), "{page}");
+    }
+
+    #[test]
+    fn a_funnel_of_nothing_claims_no_share() {
+        let page = funnel(&json!({"funnel": {"draftsNow": 2, "placed": 0}})).into_string();
+        assert!(page.contains("–") && !page.contains("NaN"), "{page}");
+        assert_eq!(share(1, 3), "33 %");
+    }
+}
