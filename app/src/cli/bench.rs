@@ -1,7 +1,7 @@
 //! `madrigal bench …`.
 
 use clap::Subcommand;
-use madrigal_performance::{cache, consistency, footprint, journal, orders, projection, search, store, sync};
+use madrigal_performance::{cache, consistency, footprint, journal, orders, projection, search, store, sync, year};
 
 /// What can be measured. Each takes the machine for itself: figures of a busy one mean little.
 #[derive(Debug, Subcommand)]
@@ -22,6 +22,8 @@ pub enum BenchCommand {
     Search(search::Options),
     /// Changes users over HTTP and says how long a change takes to every copy.
     Sync(sync::Options),
+    /// Changes a year of baskets while all copies are checked: false alarms, rows verified, latency.
+    Year(year::Options),
     /// Looks at a shop that does nothing: time until it is ready, memory.
     Footprint(footprint::Options),
 }

@@ -189,6 +189,7 @@ pub const EXAMPLES: &[(&str, &[&str])] = &[
         &["madrigal bench search", "madrigal bench search --mixed-only --clients 32 --seconds 30 --output json"],
     ),
     ("bench sync", &["madrigal bench sync", "madrigal bench sync --rates 2000 --users 10000 --seconds 60"]),
+    ("bench year", &["madrigal bench year", "madrigal bench year --changes 100 --checks 10"]),
     ("bench consistency", &["madrigal bench consistency", "madrigal bench consistency --rows 100000"]),
     ("bench footprint", &["madrigal bench footprint", "madrigal bench footprint --data /var/lib/madrigal"]),
     (

@@ -1,7 +1,8 @@
 //! `madrigal bench`: measures this machine with this binary.
 
 use madrigal_performance::{
-    Tell, cache, consistency, footprint, interruptible, journal, on_one_thread, orders, projection, search, store, sync,
+    Tell, cache, consistency, footprint, interruptible, journal, on_one_thread, orders, projection, search, store,
+    sync, year,
 };
 
 use super::signals::{Again, stop_on_signals};
@@ -22,6 +23,7 @@ pub(super) async fn run(settings: &Settings, command: BenchCommand) -> anyhow::R
         BenchCommand::Orders(options) => on_one_thread(move || orders::run(options, tell, stop)).await,
         BenchCommand::Search(options) => on_one_thread(move || search::run(options, tell, stop)).await,
         BenchCommand::Sync(options) => on_one_thread(move || sync::run(options, tell, stop)).await,
+        BenchCommand::Year(options) => on_one_thread(move || year::run(options, tell, stop)).await,
         BenchCommand::Footprint(options) => {
             let existing = settings.data.clone();
             on_one_thread(move || footprint::run(options, existing, tell, stop)).await

@@ -16,6 +16,7 @@ async fn an_order_leaves_every_measure_of_the_stores_it_went_through() {
         names::DB_OPERATION_DURATION,
         names::JOURNAL_FSYNC_DURATION,
         names::HTTP_REQUEST_DURATION,
+        names::DATA_SYNC_LATENCY,
         names::OUTBOX_PENDING,
         names::OUTBOX_OLDEST_AGE,
         names::PROJECTION_LAG_EVENTS,

@@ -11,13 +11,15 @@
 //! * [`cache`]: hits, loads and invalidations on one core; [`consistency`]: sweeps over a pair;
 //! * [`orders`]: the whole shop as a process of its own, loaded over HTTP; [`footprint`]: the same, idle;
 //!   [`process`]: how it is started, and what `/proc` says of it;
-//! * [`search`]: queries of a whole catalogue, over HTTP; [`sync`]: how long a change takes to every copy.
+//! * [`search`]: queries of a whole catalogue, over HTTP; [`sync`]: how long a change takes to every copy;
+//! * [`year`]: a year of baskets that changes while all copies are checked, again and again.
 
 pub mod cache;
 pub mod cold;
 pub mod consistency;
 pub mod device;
 pub mod footprint;
+mod imports;
 pub mod journal;
 pub mod latency;
 pub mod machine;
@@ -29,5 +31,6 @@ pub mod report;
 pub mod search;
 pub mod store;
 pub mod sync;
+pub mod year;
 
 pub use report::{Common, Interrupted, Report, Tell, interruptible, on_one_thread};

@@ -5,7 +5,7 @@
 
 pub mod changes;
 pub mod scrape;
-mod settle;
+pub(crate) mod settle;
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -156,7 +156,8 @@ async fn one(options: &Options, synced: &Synced, rate: u64, report: &mut Report)
         resident >> 20
     ));
     let mut told = Vec::new();
-    for (target, histogram) in &targets {
+    // Views that nothing was told meanwhile say nothing.
+    for (target, histogram) in targets.iter().filter(|(_, histogram)| histogram.count() > 0) {
         told.push(target_told(target, histogram, rate, report));
     }
     Ok(json!({

@@ -187,9 +187,14 @@ impl<P: Projection> Engine<P> {
             return Err(RunError::TooManyParked(self.options.max_parked_lanes));
         }
         batch.parked.sort_by_key(|event| event.position);
+        let oldest = plan.groups.values().flatten().min().and_then(|index| plan.events.get(*index));
+        let oldest = oldest.map(|event| event.metadata.timestamp).filter(|_| !self.pace.is_building());
         if let Err(fault) = self.views.commit(&self.view, batch).await {
             spans.fail("the view was not written");
             return Err(fault.into());
+        }
+        if let Some(oldest) = oldest {
+            self.measure_commit(oldest);
         }
         loaded.checkpoint = checkpoint;
         Ok(())
@@ -354,6 +359,18 @@ impl<P: Projection> Engine<P> {
             (progress.status, progress.word) = (status, word);
             changed
         });
+    }
+
+    /// `data_sync_latency_seconds`: from the oldest event of a batch to the commit of its rows; one sample for a batch, so
+    /// that what is shown is never less than the truth.
+    fn measure_commit(&self, oldest: Timestamp) {
+        let labels = [
+            ("source", self.log.log().to_string()),
+            ("target", self.projection.name().to_owned()),
+            ("entity_type", "events".to_owned()),
+        ];
+        let took = self.host.now().since(oldest).as_secs_f64();
+        metrics::histogram!("data_sync_latency_seconds", &labels).record(took);
     }
 
     /// `event_processing_lag_seconds`: for each type in the batch the oldest event's age when it is applied.

@@ -230,7 +230,8 @@ impl Shared {
     async fn take_in(&self, mut loaded: Loaded, polled: Polled) -> Result<Loaded, RunError> {
         let checkpoint = Checkpoint { epoch: polled.epoch, position: polled.scanned_through };
         let last = loaded.checkpoint.map_or(Position::START, |at| at.position);
-        let newest = polled.items.last().map(|message| message.time);
+        let (newest, oldest) =
+            (polled.items.last().map(|message| message.time), polled.items.first().map(|message| message.time));
         let messages = polled.items.into_iter().filter(|message| message.position > last);
         let mut batch = GroupBatch::at(checkpoint, self.host.now());
         let (mut lanes, mut behind) = (Vec::new(), Vec::new());
@@ -285,6 +286,12 @@ impl Shared {
             let (age, topic) = (self.host.now().since(newest), self.group.topic().to_owned());
             let labels = [("service", "analytics-service".to_owned()), ("event_type", topic)];
             metrics::gauge!(names::EVENT_PROCESSING_LAG, &labels).set(age.as_secs_f64());
+        }
+        if let Some(oldest) = oldest {
+            // One sample for a batch, of what took longest.
+            let (topic, target) = (self.group.topic().to_owned(), format!("{}.analytics", self.group.topic()));
+            let labels = [("source", topic.clone()), ("target", target), ("entity_type", topic)];
+            metrics::histogram!(names::DATA_SYNC_LATENCY, &labels).record(self.host.now().since(oldest).as_secs_f64());
         }
         Ok(loaded)
     }

@@ -16,18 +16,18 @@ const LIMIT: Duration = Duration::from_secs(300);
 const COPIES_OF_ROWS: [&str; 3] = ["users.key-value", "users.index", "users.analytics"];
 
 /// The copies have everything.
-pub(super) struct Settled {
+pub(crate) struct Settled {
     /// Their names.
-    pub(super) copies: Vec<String>,
+    pub(crate) copies: Vec<String>,
     /// How long that took.
-    pub(super) took: Duration,
+    pub(crate) took: Duration,
 }
 
 /// Waits until every copy says that it has everything, and has this user's row.
 ///
 /// A copy's lag is against the end of its owner's log *as it was last read*, so that none alone could be an old answer: the row of
 /// the change that was acknowledged last must be there, too.
-pub(super) async fn settle(address: &str, operator: &str, last: Option<&User>) -> anyhow::Result<Settled> {
+pub(crate) async fn settle(address: &str, operator: &str, last: Option<&User>) -> anyhow::Result<Settled> {
     let began = tasks::instant();
     let mut connection = Connection::open(address).await?;
     let lag = wire::request("GET", "/v1/sync/lag", operator, &[], "");
@@ -79,7 +79,7 @@ async fn has_row(
 }
 
 /// Has the monitor compare the contents of all copies; says, too, what is wrong where it does not call them consistent.
-pub(super) async fn check(address: &str, operator: &str) -> anyhow::Result<(Value, Option<String>)> {
+pub(crate) async fn check(address: &str, operator: &str) -> anyhow::Result<(Value, Option<String>)> {
     let began = tasks::instant();
     let mut connection = Connection::open(address).await?;
     let mut request = wire::request("POST", "/v1/consistency/checks", operator, &[], r#"{"deep":true}"#);
