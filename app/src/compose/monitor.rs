@@ -24,6 +24,8 @@ pub(super) async fn open(
         content_every: Duration::from_secs(section.content_every_seconds),
         share: section.share_percent,
         share_when_busy: section.share_when_busy_percent,
+        sampled_share: section.sampled_percent,
+        sampled_per_second: section.sampled_rows_per_second,
         repairs_per_hour: section.repairs_per_hour,
     };
     // One writer now and then, and pages of its record: a small cache does.

@@ -32,7 +32,7 @@ pub use pair::{Pair, PairError};
 pub use repair::{Budget, Outcome, Policy, RepairEntry};
 pub use row::{Detail, KeyRange, Row, number_key};
 pub use row_set::{
-    ChunkDigest, Cut, Damage, DigestAsk, Digests, DynRowSet, PageRead, Planted, Reached, RepairRow, Repaired, RowSet,
-    RowsRead, Seen, SetDescription, SetKind, reach,
+    Changed, ChunkDigest, Cut, Damage, DigestAsk, Digests, DynRowSet, PageRead, Planted, Reached, RepairRow, Repaired,
+    RowSet, RowsRead, Seen, SetDescription, SetKind, reach,
 };
 pub use verdict::{Behind, Cost, Divergence, Issue, PairReport, Verdict};

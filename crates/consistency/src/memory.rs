@@ -1,6 +1,6 @@
 //! An owner and a copy in memory: the reference for the port, for tests and for measuring.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +9,7 @@ use madrigal_core::{Fault, LogEpoch, LogName, Position, PositionToken, RowVersio
 
 use crate::canonical::Content;
 use crate::row::{Detail, KeyRange, Row};
-use crate::row_set::{Damage, PageRead, Planted, RepairRow, Repaired, RowSet, Seen, SetDescription, SetKind};
+use crate::row_set::{Changed, Damage, PageRead, Planted, RepairRow, Repaired, RowSet, Seen, SetDescription, SetKind};
 
 /// Rows by their keys.
 type Rows = BTreeMap<String, Row>;
@@ -91,6 +91,15 @@ impl RowSet for MemoryOwner {
 
     async fn by_key(&self, keys: Vec<String>, detail: Detail) -> Result<Vec<Row>, Fault> {
         Ok(by_key(&self.state().rows, keys, detail))
+    }
+
+    async fn changed(&self, after: Option<PositionToken>, limit: usize) -> Result<Option<Changed>, Fault> {
+        let state = self.state();
+        let end = state.log.len();
+        let known = after.map_or(end, |after| after.components().map(|(_, _, at)| at.0 as usize).sum());
+        let keys: BTreeSet<String> =
+            state.log.iter().skip(known.max(end.saturating_sub(limit))).map(|row| row.key.clone()).collect();
+        Ok(Some(Changed { keys: keys.into_iter().collect(), through: self.at(end) }))
     }
 
     async fn history(&self, key: &str, first: RowVersion, last: RowVersion) -> Result<Option<Vec<Row>>, Fault> {

@@ -139,6 +139,16 @@ pub struct RowsRead {
     pub position: PositionToken,
 }
 
+/// Rows that were changed lately.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Changed {
+    /// Their keys, each once.
+    pub keys: Vec<String>,
+    /// Up to where the owner was looked at: to its end.
+    pub through: PositionToken,
+}
+
 /// How far a copy came while it was waited for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -290,6 +300,20 @@ pub trait RowSet: Send + Sync + 'static {
     /// # Cancellation
     /// Safe: reads only.
     async fn by_key(&self, keys: Vec<String>, detail: Detail) -> Result<Vec<Row>, Fault>;
+
+    /// Of an owner that can tell: which rows were changed by the last `limit` entries of its log at most, after `after`;
+    /// without `after` none, but how far it is. Older ones are passed over: this is for looking at some changes soon, not at all
+    /// of them. `None` where it cannot tell.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the engine broke.
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    async fn changed(&self, after: Option<PositionToken>, limit: usize) -> Result<Option<Changed>, Fault> {
+        let _ = (after, limit);
+        Ok(None)
+    }
 
     /// Of an owner that can tell: the row as it was at each version from `first` to `last`, with its content. `None`
     /// where it cannot, or there are more than [`MAX_PAGE`].

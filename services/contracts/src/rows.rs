@@ -12,7 +12,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use madrigal_consistency::row_set::{PageRead, RowsRead};
 use madrigal_consistency::{
-    Damage, Detail, DigestAsk, Digests, DynRowSet, Planted, Reached, RepairRow, Repaired, Row, RowSet, SetDescription,
+    Changed, Damage, Detail, DigestAsk, Digests, DynRowSet, Planted, Reached, RepairRow, Repaired, Row, RowSet,
+    SetDescription,
 };
 use madrigal_core::{CallContext, Fault, Host, PositionToken, RowVersion};
 use madrigal_http::calls::{Answer, Call, Calls, Neighbour};
@@ -42,6 +43,29 @@ pub struct RowSetPosition {
 impl Call for RowSetPosition {
     type Answer = PositionToken;
     const NAME: &'static str = "rows.position";
+}
+
+/// Asks an owner which rows were changed lately; see [`RowSet::changed`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ChangedRows {
+    /// The set.
+    pub set: String,
+    /// After this; without it only how far the owner is.
+    pub after: Option<PositionToken>,
+    /// At most so many entries of the owner's log, and no more than [`ChangedRows::MAX`].
+    pub limit: usize,
+}
+
+impl ChangedRows {
+    /// The most entries.
+    pub const MAX: usize = 1_000;
+}
+
+impl Call for ChangedRows {
+    /// `None` where the owner cannot tell.
+    type Answer = Option<Changed>;
+    const NAME: &'static str = "rows.changed";
 }
 
 /// Waits until a copy has applied everything up to a position.
@@ -178,6 +202,7 @@ pub fn answering(calls: Calls, sets: Vec<DynRowSet>, planting: Planting) -> Call
     calls
         .on::<DescribeRowSets>(Arc::clone(&kept))
         .on::<RowSetPosition>(Arc::clone(&kept))
+        .on::<ChangedRows>(Arc::clone(&kept))
         .on::<WaitApplied>(Arc::clone(&kept))
         .on::<DigestRows>(Arc::clone(&kept))
         .on::<ReadRows>(Arc::clone(&kept))
@@ -209,6 +234,13 @@ impl Answer<DescribeRowSets> for Kept {
 impl Answer<RowSetPosition> for Kept {
     async fn answer(&self, _: CallContext, call: RowSetPosition) -> Result<PositionToken, Fault> {
         self.set(&call.set)?.position().await
+    }
+}
+
+#[async_trait]
+impl Answer<ChangedRows> for Kept {
+    async fn answer(&self, _: CallContext, call: ChangedRows) -> Result<Option<Changed>, Fault> {
+        self.set(&call.set)?.changed(call.after, call.limit.min(ChangedRows::MAX)).await
     }
 }
 
@@ -311,6 +343,10 @@ impl RowSet for RemoteRowSet {
 
     async fn by_key(&self, keys: Vec<String>, detail: Detail) -> Result<Vec<Row>, Fault> {
         Ok(self.read_keys(keys, detail).await?.rows)
+    }
+
+    async fn changed(&self, after: Option<PositionToken>, limit: usize) -> Result<Option<Changed>, Fault> {
+        self.call(ChangedRows { set: self.set(), after, limit }).await
     }
 
     async fn history(&self, key: &str, first: RowVersion, last: RowVersion) -> Result<Option<Vec<Row>>, Fault> {

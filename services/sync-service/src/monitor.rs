@@ -3,7 +3,7 @@
 //! * [`pairs`]: which rows are compared with which; [`state`]: what was found, put together over sweeps of both kinds;
 //! * [`sweeps`]: checks, as asked for and by schedule; `load`: how busy the machine is; [`books`]: what must hold between
 //!   services, and in rows by themselves; [`mending`]: repairs, by hand and by policy, and their record;
-//! * [`report`]: the brief's report; `http`: the routes.
+//! * [`sampling`]: some changes, each just after it was applied; [`report`]: the brief's report; `http`: the routes.
 
 pub mod books;
 mod http;
@@ -11,6 +11,7 @@ mod load;
 pub mod mending;
 pub mod pairs;
 pub mod report;
+pub mod sampling;
 pub mod state;
 pub mod sweeps;
 
@@ -30,7 +31,8 @@ use self::books::{BookKeepers, Books};
 use self::mending::Repairs;
 use self::pairs::Pairs;
 use self::report::Report;
-use self::state::States;
+use self::sampling::Samples;
+use self::state::{PairState, States};
 
 /// How the monitor works.
 #[derive(Debug, Clone)]
@@ -43,6 +45,10 @@ pub struct MonitorConfig {
     pub share: u32,
     /// The share that is left to it while the machine is busy, in percent. Default 5.
     pub share_when_busy: u32,
+    /// The share of changes that are looked at just after they were applied, in percent; 0 is none. Default 100.
+    pub sampled_share: u32,
+    /// At most so many of them a second, in each copy of the row; 0 is none. Default 20.
+    pub sampled_per_second: u32,
     /// Rows of one pair that the policy may repair in an hour: *missing* and *stale* ones only; 0 is none. Default 100.
     pub repairs_per_hour: u32,
 }
@@ -54,6 +60,8 @@ impl Default for MonitorConfig {
             content_every: Duration::from_secs(900),
             share: 25,
             share_when_busy: 5,
+            sampled_share: 100,
+            sampled_per_second: 20,
             repairs_per_hour: 100,
         }
     }
@@ -72,6 +80,7 @@ pub(crate) struct Parts {
     pub(crate) states: States,
     pub(crate) repairs: Repairs,
     pub(crate) running: sweeps::Running,
+    samples: Samples,
     /// Where there is somebody who keeps them.
     books: Option<Books>,
 }
@@ -112,6 +121,7 @@ impl Monitor {
             states: States::default(),
             repairs: Repairs::open(database).await?,
             running: sweeps::Running::default(),
+            samples: Samples::default(),
             config,
             host,
         };
@@ -120,7 +130,11 @@ impl Monitor {
 
     /// What was last found, over all pairs.
     pub fn report(&self) -> Report {
-        Report::of(&self.parts.states.all(), self.parts.host.now())
+        self.report_of(&self.parts.states.all())
+    }
+
+    pub(crate) fn report_of(&self, states: &[PairState]) -> Report {
+        Report::of(states, |pair| self.parts.samples.of(pair), self.parts.host.now())
     }
 
     /// The routes, for operators, without the edge's layers.
@@ -148,12 +162,12 @@ impl Monitor {
         }]
     }
 
-    /// Sweeps by schedule until `stop`.
+    /// Sweeps by schedule, and looks at changes, until `stop`.
     ///
     /// # Cancellation
     /// Safe: a sweep reads only, and a repair is done or not.
     pub async fn run(&self, stop: StopSignal) {
-        self.sweep_by_schedule(stop).await;
+        futures::join!(self.sweep_by_schedule(stop.clone()), self.sample_changes(stop));
     }
 }
 

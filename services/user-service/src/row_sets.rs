@@ -1,15 +1,17 @@
 //! `users.table`: the table itself, as the monitor compares its copies with it. Never the hash of a password.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use madrigal_bus::{PollFrom, Start};
-use madrigal_cdc::ChangeSource;
+use madrigal_cdc::{ChangeSource, Key};
 use madrigal_consistency::row_set::PageRead;
-use madrigal_consistency::{Detail, Row, RowSet, SetDescription, number_key, row::key_number};
+use madrigal_consistency::{Changed, Detail, Row, RowSet, SetDescription, number_key, row::key_number};
 use madrigal_contracts::rows::kept::{USER_FIELDS, user_content};
-use madrigal_core::{Fault, PersonId, PositionToken, RowVersion};
+use madrigal_core::{Fault, PersonId, Position, PositionToken, RowVersion};
+use madrigal_projection::Checkpoint;
 
 use crate::models::User;
 use crate::repositories::users;
@@ -39,6 +41,12 @@ fn row(user: &User, detail: Detail) -> Row {
     }
 }
 
+/// The key of a row by the key of its change.
+fn key_of(key: &Key) -> Option<String> {
+    let id = key.only().and_then(madrigal_cdc::Value::as_i64)?;
+    u64::try_from(id).ok().map(number_key)
+}
+
 fn id_of(key: &str) -> Option<PersonId> {
     key_number(key).and_then(|id| i64::try_from(id).ok()).map(PersonId)
 }
@@ -54,6 +62,25 @@ impl RowSet for UserTable {
         let read = changes.read(PollFrom::Start(Start::Latest), 1, Duration::ZERO).await;
         let read = read.map_err(|error| Fault::not_applied("user-service", "position of changes", error))?;
         Ok(PositionToken::of(changes.log().clone(), read.epoch, read.end))
+    }
+
+    async fn changed(&self, after: Option<PositionToken>, limit: usize) -> Result<Option<Changed>, Fault> {
+        let changes = &self.state.changes;
+        let end = self.position().await?;
+        let at = |token: &PositionToken| token.component(changes.log());
+        let (Some((epoch, last)), Some((known, from))) = (at(&end), after.as_ref().and_then(at)) else {
+            return Ok(Some(Changed { keys: Vec::new(), through: end }));
+        };
+        let from = from.max(Position(last.0.saturating_sub(limit as u64)));
+        if known != epoch || from >= last {
+            return Ok(Some(Changed { keys: Vec::new(), through: end }));
+        }
+        let checkpoint = Checkpoint { epoch, position: from };
+        let read = changes.read(PollFrom::After(checkpoint), limit, Duration::ZERO).await;
+        let read = read.map_err(|error| Fault::not_applied("user-service", "read changed users", error))?;
+        let of_users = read.changes.iter().map(|placed| &placed.change).filter(|change| change.source.table == "users");
+        let keys: BTreeSet<String> = of_users.filter_map(|change| key_of(change.key()?)).collect();
+        Ok(Some(Changed { keys: keys.into_iter().collect(), through: end }))
     }
 
     async fn page(&self, read: PageRead) -> Result<Vec<Row>, Fault> {

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use futures::StreamExt;
 use madrigal_consistency::row_set::{MAX_PAGE, PageRead};
-use madrigal_consistency::{Content, Detail, Row, RowSet, SetDescription};
-use madrigal_core::{Fault, PositionToken, RecordedEvent, RowVersion, StreamName, StreamVersion};
+use madrigal_consistency::{Changed, Content, Detail, Row, RowSet, SetDescription};
+use madrigal_core::{Fault, Position, PositionToken, RecordedEvent, RowVersion, StreamName, StreamVersion};
 use madrigal_event_store::StreamRead;
 use madrigal_sqlite::StreamIndex;
 use serde_json::json;
@@ -114,6 +114,28 @@ fn position(index: &StreamIndex) -> PositionToken {
     PositionToken::of(store.log().clone(), store.epoch(), store.end())
 }
 
+/// The streams of a category that the last `limit` events of the log changed at most.
+async fn changed(
+    index: &StreamIndex,
+    category: &str,
+    after: Option<PositionToken>,
+    limit: usize,
+) -> Result<Changed, Fault> {
+    let store = index.store();
+    let end = store.end();
+    let through = PositionToken::of(store.log().clone(), store.epoch(), end);
+    let known = after.and_then(|after| after.component(store.log())).filter(|(epoch, _)| *epoch == store.epoch());
+    let from = known.map_or(end, |(_, at)| at.max(Position(end.0.saturating_sub(limit as u64))));
+    if from >= end {
+        return Ok(Changed { keys: Vec::new(), through });
+    }
+    let read = store.read_log(from, limit).await;
+    let read = read.map_err(|error| Fault::not_applied("catalog-service", "read changed streams", error))?;
+    let events = read.events.iter().filter(|event| event.stream.category() == category);
+    let keys: BTreeSet<&str> = events.map(|event| event.stream.id()).collect();
+    Ok(Changed { keys: keys.into_iter().map(str::to_owned).collect(), through })
+}
+
 fn within(rows: Vec<Row>, first: RowVersion, last: RowVersion) -> Option<Vec<Row>> {
     let within = |row: &Row| row.version.is_some_and(|version| (first..=last).contains(&version));
     let rows: Vec<Row> = rows.into_iter().filter(within).collect();
@@ -198,6 +220,10 @@ impl RowSet for ProductEvents {
         rows.into_iter().filter_map(Result::transpose).collect()
     }
 
+    async fn changed(&self, after: Option<PositionToken>, limit: usize) -> Result<Option<Changed>, Fault> {
+        changed(&self.index, "product", after, limit).await.map(Some)
+    }
+
     async fn history(&self, key: &str, first: RowVersion, last: RowVersion) -> Result<Option<Vec<Row>>, Fault> {
         Ok(within(self.told(key).await?, first, last))
     }
@@ -270,6 +296,10 @@ impl RowSet for StockEvents {
         let read = futures::stream::iter(keys.into_iter().map(last)).buffered(READS_AT_ONCE);
         let rows: Vec<Result<Option<Row>, Fault>> = read.collect().await;
         rows.into_iter().filter_map(Result::transpose).collect()
+    }
+
+    async fn changed(&self, after: Option<PositionToken>, limit: usize) -> Result<Option<Changed>, Fault> {
+        changed(&self.index, "stock", after, limit).await.map(Some)
     }
 
     async fn history(&self, key: &str, first: RowVersion, last: RowVersion) -> Result<Option<Vec<Row>>, Fault> {

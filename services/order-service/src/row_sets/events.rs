@@ -1,10 +1,12 @@
 //! `orders.events`: the streams of orders, folded when they are asked for.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use futures::StreamExt;
 use madrigal_consistency::row_set::{MAX_PAGE, PageRead};
-use madrigal_consistency::{Content, Detail, Row, RowSet, SetDescription};
-use madrigal_core::{Fault, PositionToken, RecordedEvent, RowVersion, StreamName, StreamVersion};
+use madrigal_consistency::{Changed, Content, Detail, Row, RowSet, SetDescription};
+use madrigal_core::{Fault, Position, PositionToken, RecordedEvent, RowVersion, StreamName, StreamVersion};
 use madrigal_event_store::StreamRead;
 use madrigal_sqlite::StreamIndex;
 
@@ -93,6 +95,22 @@ impl RowSet for OrderEvents {
         let read = futures::stream::iter(keys.into_iter().map(|key| self.row(key))).buffered(READS_AT_ONCE);
         let rows: Vec<Result<Option<Row>, Fault>> = read.collect().await;
         rows.into_iter().filter_map(Result::transpose).collect()
+    }
+
+    async fn changed(&self, after: Option<PositionToken>, limit: usize) -> Result<Option<Changed>, Fault> {
+        let store = self.index.store();
+        let end = store.end();
+        let token = PositionToken::of(store.log().clone(), store.epoch(), end);
+        let known = after.and_then(|after| after.component(store.log())).filter(|(epoch, _)| *epoch == store.epoch());
+        let from = known.map_or(end, |(_, at)| at.max(Position(end.0.saturating_sub(limit as u64))));
+        if from >= end {
+            return Ok(Some(Changed { keys: Vec::new(), through: token }));
+        }
+        let read = store.read_log(from, limit).await;
+        let read = read.map_err(|error| Fault::not_applied("order-service", "read changed orders", error))?;
+        let of_orders = read.events.iter().filter(|event| event.stream.category() == OrderEvent::CATEGORY);
+        let keys: BTreeSet<&str> = of_orders.map(|event| event.stream.id()).collect();
+        Ok(Some(Changed { keys: keys.into_iter().map(str::to_owned).collect(), through: token }))
     }
 
     async fn history(&self, key: &str, first: RowVersion, last: RowVersion) -> Result<Option<Vec<Row>>, Fault> {

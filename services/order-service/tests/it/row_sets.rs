@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use madrigal_consistency::{CheckOptions, Damage, Issue, Outcome, Pair, PairReport, RowSet, Verdict};
-use madrigal_core::{CallContext, EventType, ExpectedVersion, Host, JsonBytes, LogName, NewEvent};
+use madrigal_core::{CallContext, EventType, ExpectedVersion, Host, JsonBytes, LogName, NewEvent, RecordedEvent};
 use madrigal_event_store::{DynEventStore, MemoryEventStore};
-use madrigal_order_service::projections::order_view::OrderViewProjection;
+use madrigal_order_service::projections::order_view::{OrderView, OrderViewProjection};
 use madrigal_order_service::row_sets::{OrderEvents, OrderViewRows};
-use madrigal_projection::{ProjectionRunner, RunnerOptions};
+use madrigal_projection::{ApplyError, Columns, Interest, Projection, ProjectionRunner, RunnerOptions};
 use madrigal_sqlite::{Database, DatabaseOptions, SqliteViews, StreamIndex};
 
 use crate::order_view::events;
@@ -17,7 +17,46 @@ struct Shop {
     runner: ProjectionRunner<OrderViewProjection>,
     view: OrderViewRows,
     pair: Pair,
+    store: DynEventStore,
+    views: SqliteViews,
     _dir: tempfile::TempDir,
+}
+
+/// The order view with a bug: the tax of an order comes on top once more.
+struct Mutant;
+
+impl Projection for Mutant {
+    type Row = OrderView;
+
+    fn name(&self) -> &'static str {
+        OrderViewProjection.name()
+    }
+
+    fn version(&self) -> u32 {
+        OrderViewProjection.version()
+    }
+
+    fn column_names(&self) -> &'static [&'static str] {
+        OrderViewProjection.column_names()
+    }
+
+    fn keys(&self, event: &RecordedEvent) -> Result<Interest, ApplyError> {
+        OrderViewProjection.keys(event)
+    }
+
+    fn apply(&self, key: &str, row: Option<OrderView>, event: &RecordedEvent) -> Result<Option<OrderView>, ApplyError> {
+        let folded = OrderViewProjection.apply(key, row, event)?;
+        Ok(folded.map(|mut row| {
+            if event.event_type.as_str() == "PaymentProcessed" {
+                row.summary.final_amount += row.summary.tax_amount.max(1);
+            }
+            row
+        }))
+    }
+
+    fn columns(&self, row: &OrderView) -> Columns {
+        OrderViewProjection.columns(row)
+    }
 }
 
 async fn shop() -> Shop {
@@ -39,9 +78,9 @@ async fn shop() -> Shop {
             .unwrap();
     let index = StreamIndex::open(dir.path().join("row-sets.sqlite"), store.clone(), &["order"]).await.unwrap();
     let owner = OrderEvents::new(index);
-    let view = OrderViewRows::new(runner.clone(), views, owner.clone(), store);
+    let view = OrderViewRows::new(runner.clone(), views.clone(), owner.clone(), store.clone());
     let pair = Pair::new("orders.view", Arc::new(owner), Arc::new(view.clone())).unwrap();
-    Shop { host, runner, view, pair, _dir: dir }
+    Shop { host, runner, view, pair, store, views, _dir: dir }
 }
 
 fn found(report: &PairReport) -> Vec<(&str, Issue)> {
@@ -89,4 +128,28 @@ async fn damage_behind_the_view_s_back_is_found_and_cured() {
     }
     let clean = shop.check(CheckOptions::CONTENT).await;
     assert_eq!((clean.verdict(), clean.consistent), (Verdict::Consistent, 4));
+}
+
+#[tokio::test]
+async fn a_bug_in_the_projection_is_found_since_the_owner_s_side_does_not_use_it() {
+    let shop = shop().await;
+    let options = RunnerOptions::for_service("order-service");
+    let views = Arc::new(shop.views.clone());
+    let mutant = ProjectionRunner::new(Mutant, shop.store.clone(), views, shop.host.clone(), options).unwrap();
+    mutant.catch_up().await.unwrap();
+    // It finds everything applied, and serves what the mutant has made of it.
+    shop.runner.catch_up().await.unwrap();
+    let mut paid = Vec::new();
+    for event in shop.store.read_log(madrigal_core::Position::START, 1_000).await.unwrap().events {
+        if event.event_type.as_str() == "PaymentProcessed" {
+            paid.push((event.stream.id().to_owned(), Issue::Different));
+        }
+    }
+    paid.sort_unstable();
+    assert!(!paid.is_empty());
+    let report = shop.check(CheckOptions::CONTENT).await;
+    let paid: Vec<(&str, Issue)> = paid.iter().map(|(key, issue)| (key.as_str(), *issue)).collect();
+    assert_eq!(found(&report), paid);
+    let versions = shop.check(CheckOptions::VERSIONS).await;
+    assert_eq!(versions.verdict(), Verdict::Consistent, "versions cannot tell");
 }

@@ -113,6 +113,12 @@ impl Pairs {
         found
     }
 
+    /// Those that were found before; nobody is asked.
+    pub fn known(&self) -> Vec<(DeclaredPair, Arc<Pair>)> {
+        let made = self.made();
+        PAIRS.iter().filter_map(|declared| Some((*declared, Arc::clone(made.get(declared.name)?)))).collect()
+    }
+
     fn made(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Arc<Pair>>> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }

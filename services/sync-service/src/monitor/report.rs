@@ -5,6 +5,7 @@ use madrigal_core::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::sampling::Sampled;
 use super::state::{PairState, divergence_id};
 
 /// Rows that are named for each pair in a report; `GET /v1/consistency/divergences` names all that are known.
@@ -70,6 +71,8 @@ pub struct PairCheck {
     pub content_checked_at: Option<Timestamp>,
     /// What kept it from being checked to its end.
     pub trouble: Option<String>,
+    /// Changes that were looked at just after they were applied, since the start; not of books.
+    pub sampled: Option<Sampled>,
     /// Rows that diverge, at most 100.
     pub inconsistencies: Vec<Inconsistency>,
     /// How long a page took on average, in milliseconds.
@@ -105,8 +108,8 @@ pub struct Inconsistency {
 }
 
 impl Report {
-    /// The report of these pairs.
-    pub fn of(states: &[PairState], timestamp: Timestamp) -> Self {
+    /// The report of these pairs, and of what was `sampled` of each.
+    pub fn of(states: &[PairState], sampled: impl Fn(&str) -> Option<Sampled>, timestamp: Timestamp) -> Self {
         let sum = |of: fn(&PairState) -> u64| states.iter().map(of).sum();
         let metrics = ReportMetrics {
             total_entities: sum(|state| state.report.total()),
@@ -121,12 +124,17 @@ impl Report {
         } else {
             "consistent"
         };
-        Self { timestamp, overall_status, checks: states.iter().map(PairCheck::of).collect(), metrics }
+        Self {
+            timestamp,
+            overall_status,
+            checks: states.iter().map(|state| PairCheck::of(state, sampled(state.declared.name))).collect(),
+            metrics,
+        }
     }
 }
 
 impl PairCheck {
-    fn of(state: &PairState) -> Self {
+    fn of(state: &PairState, sampled: Option<Sampled>) -> Self {
         let report = &state.report;
         Self {
             name: state.declared.name,
@@ -148,6 +156,7 @@ impl PairCheck {
             },
             content_checked_at: state.content_at,
             trouble: report.trouble.clone(),
+            sampled,
             inconsistencies: inconsistencies(state).take(NAMED).collect(),
             millis_a_page: report.cost.millis_a_page(),
             cost: report.cost,

@@ -80,6 +80,34 @@ impl States {
         state
     }
 
+    /// Takes in rows that were found to diverge beside the sweeps; the sweeps look at them again.
+    pub fn found(&self, declared: DeclaredPair, found: PairReport) -> PairState {
+        let mut states = self.states();
+        let at = found.ended_at;
+        let state = states.entry(declared.name).or_insert_with(|| PairState {
+            declared,
+            report: PairReport { divergent: 0, divergences: Vec::new(), ..found.clone() },
+            content_at: None,
+            verified_through: None,
+            found_at: BTreeMap::new(),
+        });
+        let report = &mut state.report;
+        for row in found.divergences {
+            let known = report.divergences.iter().position(|known| known.key == row.key);
+            match known {
+                Some(known) => report.divergences[known] = row,
+                None if report.divergences.len() < PairReport::MAX_LISTED => {
+                    state.found_at.insert(row.key.clone(), at);
+                    report.divergent += 1;
+                    report.consistent = report.consistent.saturating_sub(1);
+                    report.divergences.push(row);
+                }
+                None => {}
+            }
+        }
+        state.clone()
+    }
+
     /// Takes in that a row was looked at once more and is equal now.
     pub fn cured(&self, pair: &str, key: &str) {
         if let Some(state) = self.states().get_mut(pair) {

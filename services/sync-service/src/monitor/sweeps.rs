@@ -112,7 +112,7 @@ impl Monitor {
             names = again.iter().map(|state| state.declared.name).collect();
         }
         let states: Vec<PairState> = names.iter().filter_map(|name| self.parts.states.of(name)).collect();
-        Report::of(&states, self.parts.host.now())
+        self.report_of(&states)
     }
 
     /// Begins such a check in the background; its id, by which its report is asked for.
@@ -202,12 +202,20 @@ impl Monitor {
     }
 
     fn noted(&self, declared: DeclaredPair, report: PairReport) -> PairState {
-        let state = self.parts.states.swept(declared, report);
+        self.told(self.parts.states.swept(declared, report))
+    }
+
+    /// Notes rows that were found to diverge just after a change was applied.
+    pub(super) fn sampled(&self, declared: DeclaredPair, found: PairReport) {
+        self.told(self.parts.states.found(declared, found));
+    }
+
+    fn told(&self, state: PairState) -> PairState {
         measure(&state);
-        self.measure_scores(declared);
+        self.measure_scores(state.declared);
         let report = &state.report;
         if state.verdict() == Verdict::Divergent {
-            let (pair, divergent) = (declared.name, report.divergent);
+            let (pair, divergent) = (state.declared.name, report.divergent);
             tracing::warn!(pair, divergent, rows = report.total(), "a copy diverges from its owner");
         }
         state

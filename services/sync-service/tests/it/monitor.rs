@@ -126,6 +126,47 @@ async fn a_copy_that_stands_still_is_unverified_with_how_far_and_since_when() {
     assert_eq!((&report["overallStatus"], &check["verdict"]), (&"unverified".into(), &"unverified".into()));
     assert_eq!((&check["unverifiedEntities"], &check["behindBy"]), (&1.into(), &1.into()));
     assert!(check["behindSince"].is_string());
+    assert!(check["verifiedThrough"].is_null(), "there was no moment up to which every row was verified");
     world.copy.follow(1);
-    assert_eq!(world.check(true).await["overallStatus"], "consistent");
+    let verified = world.check(true).await;
+    assert_eq!(verified["overallStatus"], "consistent");
+    let through = verified["checks"][0]["verifiedThrough"].clone();
+    assert!(through.is_string());
+    world.owner.write("order-07", Some(Content::new().with("status", "delivered")));
+    assert_eq!(world.check(true).await["checks"][0]["verifiedThrough"], through, "it stays while the copy is behind");
+}
+
+#[tokio::test]
+async fn a_projection_that_folds_wrongly_is_found_with_the_first_row_that_it_touches() {
+    let day = Duration::from_secs(86_400);
+    let config = MonitorConfig { versions_every: day, content_every: day, ..MonitorConfig::default() };
+    let world = world(Planting::Refused, config).await;
+    let (monitor, stop) = (world.monitor.clone(), StopSignal::new());
+    let running = tasks::spawn("monitor", {
+        let stop = stop.clone();
+        async move { monitor.run(stop).await }
+    });
+    let report = || serde_json::to_value(world.monitor.report()).unwrap()["checks"][0].clone();
+    let found = tasks::within(Duration::from_secs(60), async {
+        let mut number = 0;
+        while report()["inconsistentEntities"] != 1 {
+            number += 1;
+            world.owner.write("order-08", Some(Content::new().with("status", format!("step {number}"))));
+            world.copy.follow(usize::MAX);
+            // The mutant: the right version, and never the right content.
+            let wrong = world.copy.get("order-08").unwrap().with_content(Content::new().with("status", "wrong"));
+            world.copy.put("order-08", Some(wrong));
+            world.owner.write("order-09", Some(Content::new().with("status", format!("step {number}"))));
+            world.copy.follow(usize::MAX);
+            tasks::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    assert!(found.await.is_some(), "{:#}", report());
+    stop.cancel();
+    running.await.unwrap();
+    let told = report();
+    assert_eq!((&told["sweep"], &told["verdict"]), (&"versions".into(), &"divergent".into()), "no sweep has found it");
+    assert_eq!(told["inconsistencies"][0]["key"], "order-08");
+    assert_eq!(told["sampled"]["divergent"], 1);
+    assert!(told["sampled"]["lastAt"].is_string());
 }
