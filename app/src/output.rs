@@ -49,10 +49,10 @@ pub fn items(format: Format, items: &[Value], columns: &[&str]) -> io::Result<()
         Format::Ndjson => items.iter().try_for_each(|item| writeln!(out, "{item}")),
         Format::Table => {
             let header: Vec<String> =
-                columns.iter().map(|column| column.rsplit('/').next().unwrap_or(column).to_owned()).collect();
+                columns.iter().map(|column| column.rsplit(['/', '=']).next().unwrap_or(column).to_owned()).collect();
             let rows: Vec<Vec<String>> = items
                 .iter()
-                .map(|item| columns.iter().map(|column| cell(item.pointer(&format!("/{column}")))).collect())
+                .map(|item| columns.iter().map(|column| cell(item.pointer(&pointer(column)))).collect())
                 .collect();
             let widths: Vec<usize> = (0..columns.len())
                 .map(|index| {
@@ -71,6 +71,11 @@ pub fn items(format: Format, items: &[Value], columns: &[&str]) -> io::Result<()
 /// Says something to the person, beside the data.
 pub fn message(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Where a column's values are: without its heading, if it has one of its own.
+fn pointer(column: &str) -> String {
+    format!("/{}", column.split('=').next().unwrap_or(column))
 }
 
 fn cell(value: Option<&Value>) -> String {

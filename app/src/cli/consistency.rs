@@ -41,7 +41,7 @@ pub struct ConsistencyCheck {
     /// Repairs rows that diverge, at most 500, and checks once more.
     #[arg(long)]
     pub repair: bool,
-    /// One pair only, as in `orders.view`.
+    /// One pair or book only, as in `orders.view` or `books.money`.
     #[arg(long, value_name = "PAIR")]
     pub pair: Option<String>,
 }

@@ -15,7 +15,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// The server answers after ten seconds at the latest.
 const ANSWER_AT_MOST: Duration = Duration::from_secs(60);
 /// The columns of rows that diverge.
-const ROW: [&str; 6] = ["id", "pair", "key", "issue", "owner/version", "copy/version"];
+const ROW: [&str; 6] = ["id", "pair", "key", "issue", "owner/version=ownerVersion", "copy/version=copyVersion"];
 
 pub(super) async fn run(shop: &Shop, format: Format, command: ConsistencyCommand) -> anyhow::Result<()> {
     match command {
@@ -88,6 +88,7 @@ fn show(format: Format, report: &Value) -> anyhow::Result<()> {
         "behindBy",
         "sweep",
         "verifiedThrough",
+        "millisAPage",
         "trouble",
     ];
     let checks = list(&report["checks"]);
