@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use madrigal_bus::{PollFrom, Start};
+use madrigal_bus::{Checkpoint, PollFrom, Start};
 use madrigal_cdc::{ChangeSource, Key};
 use madrigal_consistency::row_set::PageRead;
 use madrigal_consistency::{Changed, Detail, Row, RowSet, SetDescription, number_key, row::key_number};
 use madrigal_contracts::rows::kept::{USER_FIELDS, user_content};
 use madrigal_core::{Fault, PersonId, Position, PositionToken, RowVersion};
-use madrigal_projection::Checkpoint;
 
 use crate::models::User;
 use crate::repositories::users;
@@ -91,24 +90,24 @@ impl RowSet for UserTable {
         Ok(rows.take_while(|row| read.range.contains(&row.key)).collect())
     }
 
-    /// A number that was given out and is nobody's was deleted, and never returns: newer than everything of it.
     async fn by_key(&self, mut keys: Vec<String>, detail: Detail) -> Result<Vec<Row>, Fault> {
         keys.sort_unstable();
         let found = self.state.users.read("read-users", move |connection| {
-            // Before the rows are looked for: one that comes meanwhile is not taken for one that went.
-            let highest = users::highest_id(connection)?;
-            let mut rows = Vec::with_capacity(keys.len());
-            for (key, id) in keys.iter().filter_map(|key| Some((key, id_of(key)?))) {
-                match users::find(connection, id)? {
-                    Some(user) => rows.push(row(&user, detail)),
-                    None if (1..=highest).contains(&id.0) => {
-                        rows.push(Row::tombstone(key.as_str(), RowVersion::new(EPOCH, RowVersion::MAX_COUNT).ok()));
-                    }
-                    None => {}
-                }
-            }
-            Ok(rows)
+            keys.iter().filter_map(|key| id_of(key)).filter_map(|id| users::find(connection, id).transpose()).collect()
         });
-        found.await
+        let found: Vec<User> = found.await?;
+        Ok(found.iter().map(|user| row(user, detail)).collect())
+    }
+
+    /// What users were is not kept. A number that was given out and is nobody's was deleted, and never returns: its last
+    /// version is a tombstone that is newer than everything of it.
+    async fn history(&self, key: &str, _: RowVersion, last: RowVersion) -> Result<Option<Vec<Row>>, Fault> {
+        let gone = Row::tombstone(key, RowVersion::new(EPOCH, RowVersion::MAX_COUNT).ok());
+        let Some(id) = id_of(key).filter(|_| gone.version == Some(last)) else { return Ok(None) };
+        let read = self.state.users.read("read-deleted-user", move |connection| {
+            let highest = users::highest_id(connection)?;
+            Ok((1..=highest).contains(&id.0) && users::find(connection, id)?.is_none())
+        });
+        Ok(read.await?.then(|| vec![gone]))
     }
 }
