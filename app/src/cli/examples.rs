@@ -132,6 +132,7 @@ pub const EXAMPLES: &[(&str, &[&str])] = &[
         &["madrigal sync connectors", "madrigal sync connectors --declare connector.json --output json"],
     ),
     ("sync lag", &["madrigal sync lag", "madrigal sync lag --output json"]),
+    ("sync rebuild", &["madrigal sync rebuild users.key-value", "madrigal sync rebuild users.index --wait"]),
     (
         "sync parked",
         &[

@@ -13,6 +13,14 @@ pub enum SyncCommand {
     },
     /// Tells how far every copy is behind its owner.
     Lag,
+    /// Tells a copy every row of its owner once more and takes away what the owner does not have, while it serves.
+    Rebuild {
+        /// The copy, as in `users.key-value`, or the name of any pair that is compared.
+        copy: String,
+        /// Waits until it is done; exits 1 where rows are left.
+        #[arg(long)]
+        wait: bool,
+    },
     /// Lists changes that could not be told to the copies, and those behind them.
     Parked {
         /// At most so many.

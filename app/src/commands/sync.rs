@@ -1,5 +1,7 @@
 //! `madrigal sync …`.
 
+mod rebuild;
+
 use std::io::Read as _;
 use std::path::Path;
 
@@ -21,6 +23,7 @@ pub(super) async fn run(shop: &Shop, format: Format, command: SyncCommand) -> an
             output::document(format, &answer)?;
             Ok(())
         }
+        SyncCommand::Rebuild { copy, wait } => rebuild::run(shop, format, &copy, wait).await,
         SyncCommand::Lag => {
             let columns = ["copy", "source", "state", "behind", "seconds", "parkedKeys", "snapshotRows", "detail"];
             list(shop, format, "/v1/sync/lag", &columns).await

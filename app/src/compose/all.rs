@@ -50,7 +50,8 @@ pub async fn compose_all(
     let locks = ROOMS.iter().map(|room| data.lock(room)).collect::<anyhow::Result<Vec<_>>>()?;
     let signer = signer(data, host)?;
     let (orders, orders_are) = Neighbour::later("order-service");
-    let users = UserService::open(user_config(config, data)?, signer.clone(), host.clone()).await.map_err(opened)?;
+    let users =
+        UserService::open(user_config(config, data, damage)?, signer.clone(), host.clone()).await.map_err(opened)?;
     let catalog = CatalogService::open(
         catalog_config(config, data, damage)?,
         CatalogNeighbours { orders: Some(orders) },
@@ -96,6 +97,7 @@ pub async fn compose_all(
     };
     let watched = Watched { services: compared.into(), books: Some(books) };
     let monitor = monitor::open(config, data, watched, host).await?;
+    sync.rebuilds().repair_by(monitor.clone());
 
     let in_process = |service, router| Upstream { service, target: Target::InProcess(router) };
     let upstreams = vec![
@@ -159,9 +161,10 @@ pub(super) fn signer(data: &DataDir, host: &Host) -> anyhow::Result<Arc<TokenSig
     Ok(Arc::new(signer))
 }
 
-pub(super) fn user_config(config: &Config, data: &DataDir) -> anyhow::Result<UserConfig> {
+pub(super) fn user_config(config: &Config, data: &DataDir, planting: Planting) -> anyhow::Result<UserConfig> {
     let mut user = UserConfig::new(data.room("user-service")?);
     user.passwords.memory_kib = config.user.hash_memory_kib;
+    user.planting = planting;
     user.master_key = MasterKeySource::from_environment()?;
     Ok(user)
 }

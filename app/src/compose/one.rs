@@ -12,9 +12,9 @@ use madrigal_http::{Edge, Neighbour, ServiceToken, TokenSigner};
 use madrigal_notification_service::{NotificationConfig, NotificationNeighbours, NotificationService};
 use madrigal_order_service::{OrderNeighbours, OrderService};
 use madrigal_payment_service::{PaymentConfig, PaymentService};
-use madrigal_telemetry::{Check, Health};
 use madrigal_sync_service::monitor::Watched;
 use madrigal_sync_service::monitor::books::BookKeepers;
+use madrigal_telemetry::{Check, Health};
 use madrigal_user_service::UserService;
 
 use super::all::{catalog_config, opened, order_config, signer, user_config};
@@ -73,8 +73,13 @@ struct Open<'a> {
 
 impl Open<'_> {
     async fn user(&self, signer: Arc<TokenSigner>) -> anyhow::Result<Opened> {
-        let users =
-            UserService::open(user_config(self.config, self.data)?, signer, self.host.clone()).await.map_err(opened)?;
+        let users = UserService::open(
+            user_config(self.config, self.data, monitor::planting(self.config))?,
+            signer,
+            self.host.clone(),
+        )
+        .await
+        .map_err(opened)?;
         watch!(self.health, "user-service", CRITICAL, users);
         let router = users.router().merge(users.calls().router()).merge(long_poll::router(users.topics()));
         Ok((router, Some(runs!("user-service", users))))
@@ -159,6 +164,7 @@ impl Open<'_> {
         };
         let watched = Watched { services: compared.map(|service| self.far.to(service)).into(), books: Some(books) };
         let monitor = monitor::open(self.config, self.data, watched, self.host).await?;
+        sync.rebuilds().repair_by(monitor.clone());
         watch!(self.health, "sync-service", CRITICAL, sync);
         watch!(self.health, "monitor", OPTIONAL, monitor);
         let router = sync.router().merge(monitor.router());

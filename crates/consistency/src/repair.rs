@@ -1,11 +1,11 @@
 //! Repair: the owner's row once more into the copy, where the copy still is what was seen.
 
-use madrigal_core::{Fault, Host, Timestamp};
+use madrigal_core::{Fault, Host, RowVersion, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::options::CheckOptions;
 use crate::pair::Pair;
-use crate::row::Detail;
+use crate::row::{Detail, Row};
 use crate::row_set::{RepairRow, Repaired, Seen};
 use crate::verdict::{Divergence, Issue, Verdict};
 
@@ -84,7 +84,7 @@ impl Pair {
                 key: divergence.key.clone(),
                 seen: divergence.copy.as_ref().map(|copy| Seen::of(copy, fields)),
                 fields: fields.clone(),
-                row: divergence.owner.clone(),
+                row: self.wanted(&divergence).await?,
             };
             outcome = match self.copy.repair(repair).await? {
                 Repaired::Changed => continue,
@@ -98,6 +98,18 @@ impl Pair {
             break;
         }
         Ok(RepairEntry { pair: self.name().to_owned(), at: host.now(), by: by.to_owned(), divergence, outcome })
+    }
+
+    /// What the copy should have. Where the owner has no row it may know the last version of its key: a tombstone that is newer
+    /// than everything.
+    async fn wanted(&self, divergence: &Divergence) -> Result<Option<Row>, Fault> {
+        if divergence.owner.is_some() {
+            return Ok(divergence.owner.clone());
+        }
+        let epoch = divergence.copy.as_ref().and_then(|copy| copy.version).map_or(1, |version| version.epoch().max(1));
+        let Ok(last) = RowVersion::new(epoch, RowVersion::MAX_COUNT) else { return Ok(None) };
+        let told = self.owner.history(&divergence.key, last, last).await?;
+        Ok(told.and_then(|mut rows| rows.pop()).filter(|row| row.deleted))
     }
 
     async fn look_again(&self, key: &str, host: &Host) -> Result<Look, Fault> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use madrigal_contracts::rows::Planting;
 use madrigal_core::{Secret, environment};
 
 use crate::passwords::PasswordCost;
@@ -18,6 +19,8 @@ pub struct UserConfig {
     pub passwords: PasswordCost,
     /// How long a token of a log-in is good. Default one hour.
     pub session_lifetime: Duration,
+    /// Whether damage may be planted in the copy that it keeps. Default: it may not.
+    pub planting: Planting,
 }
 
 impl UserConfig {
@@ -28,6 +31,7 @@ impl UserConfig {
             master_key: MasterKeySource::Own,
             passwords: PasswordCost::default(),
             session_lifetime: Duration::from_secs(3_600),
+            planting: Planting::Refused,
         }
     }
 }

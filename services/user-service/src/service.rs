@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use madrigal_bus::DynTopicSource;
 use madrigal_consistency::DynRowSet;
+use madrigal_contracts::rows as contracts_rows;
 use madrigal_contracts::rows::kept::{KeptRows, USER_FIELDS};
-use madrigal_contracts::rows::{self as contracts_rows, Planting};
 use madrigal_contracts::user::{FindBuyer, GetBuyer, GetPersonKey};
 use madrigal_contracts::{changes as contracts_changes, copies as contracts_copies};
 use madrigal_core::tasks::{self, StopSignal};
@@ -38,7 +38,7 @@ impl UserService {
     /// # Errors
     /// A [`Fault`] where a database does not open, or the master key is missing or another one.
     pub async fn open(config: UserConfig, signer: Arc<TokenSigner>, host: Host) -> Result<Self, Fault> {
-        let UserConfig { dir, master_key, passwords, session_lifetime } = config;
+        let UserConfig { dir, master_key, passwords, session_lifetime, planting } = config;
         let users = migrations::open_users(&dir).await?;
         let changes = capture::open(&users, &host).await?;
         let read_models = ReadModels::open(&dir, host.clone()).await?;
@@ -68,7 +68,7 @@ impl UserService {
         let whole = keepers.iter().filter(|keeper| keeper.copy() == "users.key-value");
         sets.extend(whole.map(|keeper| Arc::new(KeptRows::new(Arc::clone(keeper), USER_FIELDS)) as DynRowSet));
         let calls = contracts_copies::answering(calls, keepers);
-        let calls = contracts_rows::answering(calls, sets, Planting::Refused);
+        let calls = contracts_rows::answering(calls, sets, planting);
         Ok(Self { state, calls: Arc::new(calls) })
     }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::Method;
 use madrigal_catalog_service::CatalogNeighbours;
+use madrigal_consistency::{RepairRow, Repaired};
 use madrigal_contracts::order::{HasReceived, Receipt};
+use madrigal_contracts::rows::RepairCopy;
 use madrigal_core::{CallContext, Fault};
 use madrigal_http::{Answer, Calls, Neighbour};
 use serde_json::json;
@@ -70,4 +72,27 @@ async fn of_two_ratings_at_the_same_time_one_counts() {
     let mut statuses = [one.0.as_u16(), other.0.as_u16()];
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 409]);
+}
+
+#[tokio::test]
+async fn a_product_that_is_missing_in_the_view_comes_back_with_its_ratings() {
+    let shop = shop().await;
+    shop.create("tea", 500, 10).await;
+    let (status, ..) = shop.customer(Method::POST, "/v1/products/tea/ratings", json!({"stars": 4})).await;
+    assert_eq!(status, 201);
+    shop.create("tea2", 500, 10).await;
+    let position = shop.create("last", 1, 1).await;
+    let before = shop.read("/v1/products/tea", &position).await.2;
+    assert_eq!(before["ratings"]["count"], 1);
+    let shop = shop
+        .restarted(|dir| {
+            let file = madrigal_sqlite::sql::Connection::open(dir.join("views.sqlite")).unwrap();
+            assert_eq!(file.execute("DELETE FROM view_products_1 WHERE key = 'tea'", []).unwrap(), 1);
+        })
+        .await;
+    assert_eq!(shop.read("/v1/products/tea", &position).await.0, 404);
+    let repair = RepairRow { key: "tea".to_owned(), seen: None, fields: Vec::new(), row: None };
+    let repaired = shop.call(RepairCopy { set: "products.view".to_owned(), repair }).await;
+    assert_eq!(repaired, Repaired::Done);
+    assert_eq!(shop.read("/v1/products/tea", &position).await.2, before);
 }

@@ -5,4 +5,7 @@
 mod checks;
 mod converging;
 mod damage;
+mod damage_files;
 mod orders;
+mod rebuilds;
+mod world;
