@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::process::{madrigal, output};
 
@@ -114,6 +114,51 @@ fn a_shop_is_loaded_in_every_way_and_its_books_balance() {
     measured(&figures, &["growth/0/serverCpuMicrosPerOrder", "growth/0/residentBytes", "bytesOnDisk"]);
     assert_eq!(figures["check"]["balanced"], true, "{figures:#}");
     assert_eq!(figures["check"]["orders"], figures["acknowledgedOrders"]);
+}
+
+#[test]
+fn a_year_that_changes_is_checked_without_a_false_alarm() {
+    let dir = tempfile::tempdir().unwrap();
+    let retail = dir.path().join("retail");
+    std::fs::create_dir(&retail).unwrap();
+    let write = |name: &str, lines: Vec<Value>| {
+        let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+        std::fs::write(retail.join(name), lines.join("\n") + "\n").unwrap();
+    };
+    let price = json!({ "amount": 349, "currency": "USD", "discount": 0 });
+    write("products.ndjson", (0..300).map(|number| json!({
+        "productId": format!("{number}"), "name": format!("Ware {number}"), "description": "Sold by weight",
+        "category": [{ "id": "grocery", "name": "Grocery", "path": "Grocery" }], "price": price.clone(), "attributes": [],
+        "tags": [], "brand": "National", "status": "active", "initialStock": 1_000,
+    })).collect());
+    write("users.ndjson", (0..120).map(|number| json!({
+        "email": format!("household-{number}@retail.example"), "username": format!("household-{number}"),
+        "password": "not-a-secret-000001", "profile": { "firstName": "Emil" }, "createdAt": "2017-01-01T00:00:00Z",
+    })).collect());
+    write("orders.ndjson", (0..200).map(|number| json!({
+        "importKey": format!("basket-{number}"), "customer": { "username": format!("household-{}", number % 120) },
+        "createdAt": "2017-01-01T11:53:26Z", "currency": "USD",
+        "items": [{ "productId": format!("{number}"), "name": format!("Ware {number}"), "quantity": 1, "lineTotal": 349 }],
+    })).collect());
+    let path = retail.to_str().unwrap();
+    let small = ["year", "--retail", path, "--changes", "60", "--checks", "12", "--deep-each", "3"];
+    let figures = bench(dir.path(), &small);
+    let changed = json!({ "users": 60, "prices": 60, "ordersPlaced": 60, "ordersCancelled": 60 });
+    assert_eq!((&figures["changed"], &figures["atRest"]["repairs"]), (&changed, &json!(0)));
+    assert_eq!((&figures["checks"]["checks"], &figures["checks"]["byContent"]), (&json!(12), &json!(4)));
+    for pair in figures["checks"]["pairs"].as_array().unwrap() {
+        assert_eq!(pair["divergent"], 0, "{pair}");
+    }
+    let at_rest = figures["atRest"]["check"]["pairs"].as_array().unwrap();
+    let rows = |name: &str| at_rest.iter().find(|pair| pair["pair"] == name).unwrap()["rows"].as_u64().unwrap();
+    assert_eq!((rows("users.index"), rows("products.search"), rows("orders.analytics")), (120, 300, 260));
+    let targets: Vec<&str> =
+        figures["latency"].as_array().unwrap().iter().map(|one| one["target"].as_str().unwrap()).collect();
+    for target in
+        ["users.key-value", "users.index", "users.analytics", "order-view", "orders.analytics", "products.search"]
+    {
+        assert!(targets.contains(&target), "{target} is not measured: {targets:?}");
+    }
 }
 
 #[test]

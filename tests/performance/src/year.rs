@@ -109,7 +109,7 @@ async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<Vec<S
     let address = process.address();
     let mut checks = Connection::open(address).await?;
     // The first one waits for what came in just now.
-    let first = checks::at_rest(&mut checks, &operator).await?;
+    let first = checks::at_rest(&mut checks, &operator, false).await?;
     report.line(&format!("before      {}", first.in_words()));
     let mut changes = Changes::of(address, &signer, &operator, options).await?;
     let (began, before) = (first.took, look(address, &operator).await?);
@@ -135,7 +135,7 @@ async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<Vec<S
     tell(&seen, options, report);
     let rest = orders_settle(address, &operator).await?;
     let copies = settle::settle(address, &operator, None).await?;
-    let last = checks::at_rest(&mut checks, &operator).await?;
+    let last = checks::at_rest(&mut checks, &operator, true).await?;
     report.line(&format!("at rest     after {:?} and {:?}: {}", rest.view_at_rest, copies.took, last.in_words()));
     tell_latencies(&before, &look(address, &operator).await?, options, report)?;
     let repairs = checks::repairs(&mut checks, &operator).await?;

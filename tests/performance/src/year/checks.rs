@@ -11,7 +11,7 @@ use crate::orders::settle;
 use crate::orders::wire::{self, Connection};
 
 /// How long a check may take, or copies until nothing is unverified any more.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(1_800);
 /// How often a check that is under way is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -120,11 +120,11 @@ pub(super) async fn check(connection: &mut Connection, operator: &str, deep: boo
     Ok(Check { pairs, deep, took: began.elapsed() })
 }
 
-/// Checks by content until nothing is unverified, in bounded time.
-pub(super) async fn at_rest(connection: &mut Connection, operator: &str) -> anyhow::Result<Check> {
+/// Checks until nothing is unverified, in bounded time.
+pub(super) async fn at_rest(connection: &mut Connection, operator: &str, deep: bool) -> anyhow::Result<Check> {
     let began = tasks::instant();
     loop {
-        let checked = check(connection, operator, true).await?;
+        let checked = check(connection, operator, deep).await?;
         if checked.is_consistent() || checked.diverges() || began.elapsed() > LIMIT {
             return Ok(checked);
         }
