@@ -11,7 +11,6 @@ use madrigal_core::Host;
 use madrigal_gateway::{ConsoleParts, DemoHints, GatewayParts, Storytellers, Target, Upstream};
 use madrigal_http::{Caller, Role, TokenSigner, testing};
 use serde_json::{Value, json};
-use utoipa::openapi::OpenApi;
 
 pub(super) const EVIL: &str = "<img src=x onerror=alert(1)>\"'&";
 type Header<'a> = (&'a str, &'a str);
