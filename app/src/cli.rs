@@ -20,7 +20,7 @@ pub use archive::Archive;
 pub use bench::BenchCommand;
 pub use consistency::{ConsistencyCheck, ConsistencyCommand};
 pub use projections::{Named, ProjectionsCommand};
-pub use sync::SyncCommand;
+pub use sync::{Parker, SyncCommand};
 pub use torture::{Torture, TortureMode};
 
 pub use examples::{EXAMPLES, command, parse};

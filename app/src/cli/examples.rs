@@ -138,6 +138,7 @@ pub const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "madrigal sync parked",
             "madrigal sync parked --retry users:7",
+            "madrigal sync parked --retry-cause \"profile is no JSON\"",
             "madrigal sync parked --skip users:7 --reason \"written by a test\"",
         ],
     ),

@@ -1,6 +1,6 @@
 //! `madrigal sync …`.
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 
 /// What can be asked about copies.
 #[derive(Debug, Subcommand)]
@@ -21,19 +21,47 @@ pub enum SyncCommand {
         #[arg(long)]
         wait: bool,
     },
-    /// Lists changes that could not be told to the copies, and those behind them.
+    /// Lists what could not be told to copies or read for figures, and what stands behind it.
     Parked {
-        /// At most so many.
+        /// At most so many of each service.
         #[arg(long, default_value_t = 100)]
         limit: u32,
-        /// Tells the copies this key's rows as their owner has them now, as in `users:7`.
-        #[arg(long, value_name = "ID", conflicts_with = "skip")]
+        /// Tries this key again now that its cause is mended, as in `users:7`.
+        #[arg(long, value_name = "ID", conflicts_with_all = ["skip", "retry_cause"])]
         retry: Option<String>,
-        /// Leaves out this key's first parked change; needs --reason.
+        /// Tries all keys again that are listed with this cause.
+        #[arg(long, value_name = "CAUSE", conflicts_with = "skip")]
+        retry_cause: Option<String>,
+        /// Leaves out this key's first parked item; needs --reason.
         #[arg(long, value_name = "ID", requires = "reason")]
         skip: Option<String>,
-        /// Why that is right; stays listed with the change.
+        /// Why that is right; stays listed with the item.
         #[arg(long)]
         reason: Option<String>,
+        /// Whose parked keys; both unless stated.
+        #[arg(long, value_enum)]
+        of: Option<Parker>,
     },
+}
+
+/// A service that parks keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Parker {
+    /// sync-service: changes that copies could not be told.
+    Sync,
+    /// analytics-service: messages that figures could not take in.
+    Analytics,
+}
+
+impl Parker {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Sync, Self::Analytics];
+
+    /// As in its paths and in the list.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Analytics => "analytics",
+        }
+    }
 }

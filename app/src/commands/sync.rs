@@ -1,16 +1,17 @@
 //! `madrigal sync …`.
 
-mod rebuild;
-
 use std::io::Read as _;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::cli::SyncCommand;
+use crate::cli::{Parker, SyncCommand};
 use crate::client::Shop;
 use crate::exit::Ended;
 use crate::output::{self, Format};
+
+mod parked;
+mod rebuild;
 
 pub(super) async fn run(shop: &Shop, format: Format, command: SyncCommand) -> anyhow::Result<()> {
     match command {
@@ -28,13 +29,14 @@ pub(super) async fn run(shop: &Shop, format: Format, command: SyncCommand) -> an
             let columns = ["copy", "source", "state", "behind", "seconds", "parkedKeys", "snapshotRows", "detail"];
             list(shop, format, "/v1/sync/lag", &columns).await
         }
-        SyncCommand::Parked { retry: Some(id), .. } => settle(shop, format, &id, "retry", &json!({})).await,
-        SyncCommand::Parked { skip: Some(id), reason, .. } => {
-            settle(shop, format, &id, "skip", &json!({ "reason": reason.unwrap_or_default() })).await
-        }
-        SyncCommand::Parked { limit, .. } => {
-            let columns = ["id", "position", "kind", "attempts", "firstAt", "cause", "skipped"];
-            list(shop, format, &format!("/v1/sync/parked?limit={limit}"), &columns).await
+        SyncCommand::Parked { limit, retry, retry_cause, skip, reason, of } => {
+            let of = of.map_or(Parker::ALL.to_vec(), |of| vec![of]);
+            match (retry, retry_cause, skip) {
+                (Some(id), _, _) => parked::retry(shop, format, &of, &id).await,
+                (_, Some(cause), _) => parked::retry_cause(shop, format, &of, &cause).await,
+                (_, _, Some(id)) => parked::skip(shop, format, &of, &id, &reason.unwrap_or_default()).await,
+                (None, None, None) => parked::list(shop, format, &of, limit).await,
+            }
         }
     }
 }
@@ -43,19 +45,6 @@ async fn list(shop: &Shop, format: Format, path: &str, columns: &[&str]) -> anyh
     let page = shop.get(path).await?;
     output::items(format, page["items"].as_array().map_or(&[], Vec::as_slice), columns)?;
     Ok(())
-}
-
-async fn settle(shop: &Shop, format: Format, id: &str, verb: &str, body: &Value) -> anyhow::Result<()> {
-    let letter = |letter: char| letter.is_ascii_alphanumeric() || "_.:-".contains(letter);
-    if id.is_empty() || !id.chars().all(letter) {
-        return Err(Ended::Usage(format!("{id:?} is no parked key's id; `madrigal sync parked` lists them")).into());
-    }
-    let answer = shop.post(&format!("/v1/sync/parked/{id}/{verb}"), body).await?.ok()?;
-    output::document(format, &answer)?;
-    match answer["cause"].as_str() {
-        None => Ok(()),
-        Some(cause) => anyhow::bail!("{} changes of {id} still wait: {cause}", answer["waiting"]),
-    }
 }
 
 fn read(file: &Path) -> anyhow::Result<Value> {
