@@ -13,6 +13,7 @@ mod measures;
 mod openapi;
 mod process;
 mod scripts;
+mod secrets;
 mod several;
 mod storage;
 mod torture;

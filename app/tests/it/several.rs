@@ -14,15 +14,16 @@ use serde_json::{Value, json};
 use crate::load::{Acknowledged, ask_again, check, order_until, prepare};
 use crate::process::{Process, free_address, madrigal};
 
-const SERVICES: [&str; 7] = ["user", "catalog", "order", "payment", "notification", "analytics", "sync"];
+pub(crate) const SERVICES: [&str; 7] = ["user", "catalog", "order", "payment", "notification", "analytics", "sync"];
 
-struct Several {
+/// Where each service listens, and the configuration that says so.
+pub(crate) struct Several {
     addresses: Vec<(&'static str, SocketAddr)>,
     config: std::path::PathBuf,
 }
 
 impl Several {
-    fn plan(data: &Path) -> Self {
+    pub(crate) fn plan(data: &Path) -> Self {
         let addresses: Vec<_> = SERVICES.iter().map(|service| (*service, free_address())).collect();
         let mut text = String::new();
         for (service, address) in &addresses {
@@ -33,15 +34,18 @@ impl Several {
         Self { addresses, config }
     }
 
-    fn command(&self, data: &Path, service: &str) -> Command {
+    pub(crate) fn command(&self, data: &Path, service: &str) -> Command {
         let mut command = madrigal(data);
         command.args(["serve", service, "--config"]).arg(&self.config);
         command
     }
 
+    pub(crate) fn address(&self, service: &str) -> SocketAddr {
+        self.addresses.iter().find(|(name, _)| *name == service).unwrap().1
+    }
+
     async fn start(&self, data: &Path, service: &str) -> Process {
-        let address = self.addresses.iter().find(|(name, _)| *name == service).unwrap().1;
-        Process::start(self.command(data, &format!("{service}-service")), address).await
+        Process::start(self.command(data, &format!("{service}-service")), self.address(service)).await
     }
 }
 
