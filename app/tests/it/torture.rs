@@ -32,6 +32,11 @@ fn a_few_kills_of_the_whole_and_of_services_leave_everything_as_it_was_acknowled
         }
         assert!(run["counts"]["ordersAcknowledged"].as_u64().unwrap() > 0, "{run:#}");
         assert!(run["rowsEqualToRebuild"]["order-view"].as_u64().unwrap() > 0, "{run:#}");
+        // Every copy was watched and compared, also where its own processes died.
+        assert!(run["counts"]["versionsWatched"].as_u64().unwrap() > 0, "{run:#}");
+        for pair in ["users.key-value", "users.index", "users.analytics", "orders.view", "orders.analytics"] {
+            assert!(run["rowsComparedWithOwner"][pair].as_u64().unwrap() > 0, "{pair}: {run:#}");
+        }
         assert!(run["recoveryMillis"]["count"].as_u64().unwrap() >= 3, "{run:#}");
     }
     assert_eq!(report["runs"].as_array().unwrap().len(), 2);
