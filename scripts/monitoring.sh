@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
 # Checks infrastructure/monitoring: the Prometheus configuration and alert rules (promtool check), what each alert is about
 # (promtool test rules), and that every query of every dashboard returns data from a real Prometheus that scrapes a live
-# shop; no alert may fire for a shop that is well. Usage: scripts/monitoring.sh [rules|live] (default: both).
+# shop; no alert may fire for a shop that is well. The shop's traces are read back from a real Jaeger.
+# Usage: scripts/monitoring.sh [rules|live|traces] (default: all).
 #
-# Needs promtool and prometheus (Debian: prometheus) and, for live, the binary: $MADRIGAL, or a build of this checkout.
-# Everything runs on loopback, in target/monitoring, and is stopped at the end. Without prometheus the script says that it
-# was ignored and ends well, unless MADRIGAL_REQUIRE names prometheus.
+# Needs promtool and prometheus (Debian: prometheus), Go for Jaeger (scripts/engines.sh builds it), and for live and traces
+# the binary: $MADRIGAL, or a build of this checkout. Everything runs on loopback, in target, and is stopped at the end.
+# What is missing is said to be ignored, and the rest is done, unless MADRIGAL_REQUIRE names it (prometheus, jaeger).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 monitoring=$root/infrastructure/monitoring
 what=${1:-all}
-case "$what" in all | rules | live) ;; *) echo "monitoring.sh: rules, live, or nothing for both" >&2; exit 2 ;; esac
+case "$what" in all | rules | live | traces) ;; *) echo "monitoring.sh: rules, live, traces, or nothing for all" >&2; exit 2 ;; esac
 
 for command in promtool prometheus; do
+  [ "$what" != traces ] || break
   if ! command -v "$command" >/dev/null 2>&1; then
     case ",${MADRIGAL_REQUIRE:-}," in *,prometheus,*) echo "monitoring.sh: $command is missing" >&2; exit 1 ;; esac
     echo "monitoring.sh: ignored: $command is missing (Debian: apt-get install prometheus)" >&2
@@ -21,8 +23,8 @@ for command in promtool prometheus; do
   fi
 done
 
-python3 "$monitoring/check_dashboards.py" "$monitoring"/grafana/dashboards/*.json
-if [ "$what" != live ]; then
+if [ "$what" = all ] || [ "$what" = rules ]; then
+  python3 "$monitoring/check_dashboards.py" "$monitoring"/grafana/dashboards/*.json
   promtool check config "$monitoring/prometheus/prometheus.yml"
   promtool test rules "$monitoring"/prometheus/tests/*.yml
 fi
@@ -40,6 +42,7 @@ started=()
 stop() {
   for pid in "${started[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
   for pid in "${started[@]}"; do wait "$pid" 2>/dev/null || true; done
+  [ -z "${jaeger:-}" ] || scripts/engines.sh stop jaeger
   rm -rf "$work"
 }
 trap stop EXIT
@@ -58,6 +61,18 @@ answers() {
   return 1
 }
 
+jaeger=
+if [ "$what" != live ]; then
+  # 75: it cannot be had, and is not required.
+  scripts/engines.sh start jaeger >/dev/null && jaeger=running || [ $? = 75 ]
+  [ -n "$jaeger" ] || [ "$what" != traces ] || exit 0
+fi
+if [ -n "$jaeger" ]; then
+  addresses=$(scripts/engines.sh env jaeger)
+  eval "$addresses"
+  export OTEL_BSP_SCHEDULE_DELAY=500
+fi
+
 shop=127.0.0.1:$(free_port)
 "$madrigal" up --demo --data "$work/shop" --listen "$shop" >"$work/shop.log" 2>&1 &
 started+=($!)
@@ -65,15 +80,18 @@ answers "http://$shop/readyz" "${started[0]}" "$work/shop.log"
 for _ in $(seq 1 300); do ! grep -q 'Try, in another terminal' "$work/shop.log" || break; sleep 0.1; done
 
 # The configuration as it is, but for the shop's address and a scrape every second.
-prometheus=127.0.0.1:$(free_port)
-mkdir "$work/prometheus"
-cp -r "$monitoring/prometheus/rules" "$work/prometheus/"
-sed -e "s/127\.0\.0\.1:8080/$shop/" -e 's/interval: 15s/interval: 1s/' \
-  "$monitoring/prometheus/prometheus.yml" >"$work/prometheus/prometheus.yml"
-prometheus --config.file="$work/prometheus/prometheus.yml" --storage.tsdb.path="$work/prometheus/data" \
-  --web.listen-address="$prometheus" --log.level=warn >"$work/prometheus.log" 2>&1 &
-started+=($!)
-answers "http://$prometheus/-/ready" "${started[1]}" "$work/prometheus.log"
+start_prometheus() {
+  prometheus=127.0.0.1:$(free_port)
+  mkdir "$work/prometheus"
+  cp -r "$monitoring/prometheus/rules" "$work/prometheus/"
+  sed -e "s/127\.0\.0\.1:8080/$shop/" -e 's/interval: 15s/interval: 1s/' \
+    "$monitoring/prometheus/prometheus.yml" >"$work/prometheus/prometheus.yml"
+  prometheus --config.file="$work/prometheus/prometheus.yml" --storage.tsdb.path="$work/prometheus/data" \
+    --web.listen-address="$prometheus" --log.level=warn >"$work/prometheus.log" 2>&1 &
+  started+=($!)
+  answers "http://$prometheus/-/ready" "${started[1]}" "$work/prometheus.log"
+}
+[ "$what" = traces ] || start_prometheus
 
 # Customers, so that there is something to see: orders, a profile that is read and changed, a price, a check of the copies.
 customers() {
@@ -96,6 +114,14 @@ customers() {
 }
 customers &
 started+=($!)
+
+if [ -n "$jaeger" ]; then
+  python3 "$monitoring/check_traces.py" --jaeger "$JAEGER_URL" --wait "${MONITORING_WAIT:-90}"
+fi
+if [ "$what" = traces ]; then
+  echo "the trace of an order is read back from Jaeger"
+  exit 0
+fi
 
 python3 "$monitoring/check_dashboards.py" --prometheus "http://$prometheus" --wait "${MONITORING_WAIT:-90}" \
   "$monitoring"/grafana/dashboards/*.json

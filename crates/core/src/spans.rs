@@ -211,3 +211,6 @@ pub fn are_sampled(trace: TraceId, parent: Option<bool>) -> bool {
 fn sink() -> Option<&'static dyn SpanSink> {
     SINK.get().map(Box::as_ref)
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,12 +59,14 @@ pub struct Edge {
     pub host: Host,
     /// What is allowed.
     pub limits: Limits,
+    /// Whose port requests come in at, for their spans, where it is not the service's own.
+    pub port: Option<&'static str>,
 }
 
 impl Edge {
     /// An edge with the default limits.
     pub fn new(verifier: Arc<TokenVerifier>, host: Host) -> Self {
-        Self { verifier, host, limits: Limits::default() }
+        Self { verifier, host, limits: Limits::default(), port: None }
     }
 
     /// The router with all layers, measured as service `shop`.

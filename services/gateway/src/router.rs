@@ -25,6 +25,7 @@ use crate::{console, customer, docs, projections, story, table};
 /// # Panics
 /// Where two services in this process serve the same path and method (axum refuses that).
 pub fn router(parts: GatewayParts, edge: &Edge) -> Result<Router, GatewayError> {
+    let edge = &Edge { port: Some("gateway"), ..edge.clone() };
     let GatewayParts { upstreams, openapi, operations, storytellers, demo, console, version } = parts;
     let mut seen = HashSet::new();
     let keepers = [&storytellers.catalog, &storytellers.orders, &storytellers.notifications].map(Clone::clone).into();

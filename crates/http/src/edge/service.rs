@@ -33,6 +33,8 @@ pub(super) struct EdgeLayer {
 
 struct Shared {
     service: &'static str,
+    /// Whose spans requests have.
+    port: &'static str,
     verifier: Arc<TokenVerifier>,
     host: Host,
     limits: Arc<Limits>,
@@ -53,6 +55,7 @@ impl EdgeLayer {
     pub(super) fn new(edge: &Edge, service: &'static str) -> Self {
         let shared = Shared {
             service,
+            port: edge.port.unwrap_or(service),
             verifier: Arc::clone(&edge.verifier),
             host: edge.host.clone(),
             in_flight: Semaphore::new(edge.limits.in_flight.min(Semaphore::MAX_PERMITS)),
@@ -107,7 +110,7 @@ where
             let traced = {
                 let incoming = text(request.headers(), &TRACEPARENT);
                 let route = route.as_ref().map(MatchedPath::as_str);
-                trace::begin(incoming, shared.service, &method, route, &shared.host)
+                trace::begin(incoming, shared.port, &method, route, &shared.host)
             };
             let trace::Traced { context, mut span } = traced;
             let call = call_context(request.headers(), &presented, context.to_text(), &shared.host);
