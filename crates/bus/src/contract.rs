@@ -60,6 +60,8 @@ pub struct TopicContract {
     event_types: &'static [&'static str],
     map: Arc<Map>,
     upcaster: Option<Upcaster>,
+    /// The newest form of the events' data that `map` understands; none where it looks for itself.
+    newest: Option<u16>,
 }
 
 impl TopicContract {
@@ -69,13 +71,21 @@ impl TopicContract {
     where
         M: Fn(&RecordedEvent) -> Result<Option<Outgoing>, MapError> + Send + Sync + 'static,
     {
-        Self { name, source, event_types, map: Arc::new(map), upcaster: None }
+        Self { name, source, event_types, map: Arc::new(map), upcaster: None, newest: None }
     }
 
     /// With an upcaster, which brings events to their current form before they are mapped.
     #[must_use]
     pub fn upcasting(mut self, upcaster: Upcaster) -> Self {
         self.upcaster = Some(upcaster);
+        self
+    }
+
+    /// For a mapping that hands the data on as it is: an event whose data has a newer form than this schema version becomes
+    /// [`UNMAPPABLE`], so that no listener takes it for what it knows.
+    #[must_use]
+    pub const fn up_to(mut self, schema_version: u16) -> Self {
+        self.newest = Some(schema_version);
         self
     }
 
@@ -96,8 +106,8 @@ impl TopicContract {
             return None;
         }
         let mapped = match &self.upcaster {
-            None => (self.map)(event),
-            Some(upcast) => upcast(event.clone()).map_err(MapError).and_then(|current| (self.map)(&current)),
+            None => self.mapped(event),
+            Some(upcast) => upcast(event.clone()).map_err(MapError).and_then(|current| self.mapped(&current)),
         };
         let outgoing = match mapped {
             Ok(outgoing) => outgoing?,
@@ -117,6 +127,16 @@ impl TopicContract {
             causation_id: event.metadata.causation_id.map(|id| id.to_string()),
             traceparent: event.metadata.traceparent.as_deref().map(ToOwned::to_owned),
         })
+    }
+
+    fn mapped(&self, event: &RecordedEvent) -> Result<Option<Outgoing>, MapError> {
+        match self.newest.filter(|newest| event.schema_version > *newest) {
+            Some(newest) => {
+                let found = event.schema_version;
+                Err(MapError::new(format!("its schema version is {found}, this program knows up to {newest}")))
+            }
+            None => (self.map)(event),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use madrigal_bus::{JournalTopic, TopicContract};
 use madrigal_event_store::DynEventStore;
 
 use crate::domain::ProductRated;
+use crate::domain::event::SCHEMA_VERSION;
 
 /// The types that are told; those that reservations have too are told of stocks only.
 const TOLD: &[&str] = &[
@@ -37,4 +38,5 @@ pub fn contract() -> TopicContract {
             data: event.event_data.clone(),
         }))
     })
+    .up_to(SCHEMA_VERSION)
 }

@@ -27,4 +27,6 @@ pub fn contract() -> TopicContract {
     TopicContract::new("orders", "/order-service", TOLD, |event| {
         Outgoing::about(event, event.event_type.as_str(), &event.event_data).map(Some)
     })
+    // Every event of this log has its first form.
+    .up_to(1)
 }

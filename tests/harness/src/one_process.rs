@@ -79,6 +79,7 @@ impl OneProcess {
         self.background.ended().await;
         freed(self.data.path()).await?;
         meanwhile(self.data.path()).await?;
+        freed(self.data.path()).await?;
         Self::start_on(self.data, self.wiring, self.configure).await
     }
 

@@ -7,5 +7,6 @@ mod converging;
 mod damage;
 mod damage_files;
 mod orders;
+mod poison;
 mod rebuilds;
 mod world;
