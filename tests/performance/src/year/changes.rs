@@ -18,6 +18,8 @@ use crate::sync::changes::{self, User};
 const LIFETIME: Duration = Duration::from_secs(24 * 3_600);
 /// The longest pause between two changes of a kind.
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// How often an order, or its cancellation, is asked for until it is done.
+const TRIES: usize = 20;
 
 /// What is changed, and what was.
 pub(super) struct Changes {
@@ -179,20 +181,27 @@ async fn place(connection: &mut Connection, token: &str, product: &str, number: 
     });
     let key = format!("year-{number}");
     let headers = [("idempotency-key", key.as_str()), ("prefer", "wait=10")];
-    let answer = connection.send(&wire::request("POST", "/v1/orders", token, &headers, &body.to_string())).await?;
-    if answer.status != 201 {
-        bail!("an order of {product} was answered {}: {}", answer.status, String::from_utf8_lossy(answer.body));
-    }
-    let order: Value = serde_json::from_slice(answer.body)?;
+    let request = wire::request("POST", "/v1/orders", token, &headers, &body.to_string());
+    let order = insist(connection, &request, 201).await.with_context(|| format!("an order of {product}"))?;
     Ok(order["orderId"].as_str().context("an order without an id")?.to_owned())
 }
 
 async fn cancel(connection: &mut Connection, order: &str, token: &str) -> anyhow::Result<()> {
     let path = format!("/v1/orders/{order}/cancel");
     let request = wire::request("POST", &path, token, &[("prefer", "wait=10")], "{}");
-    let answer = connection.send(&request).await?;
-    if answer.status != 200 {
-        bail!("{path} answered {}: {}", answer.status, String::from_utf8_lossy(answer.body));
-    }
+    insist(connection, &request, 200).await.with_context(|| path.clone())?;
     Ok(())
+}
+
+/// Asks again, as often as the answer is that it is not done yet: a machine that is busy takes longer than a request waits.
+async fn insist(connection: &mut Connection, request: &[u8], wanted: u16) -> anyhow::Result<Value> {
+    for _ in 0..TRIES {
+        let answer = connection.send(request).await?;
+        match answer.status {
+            status if status == wanted => return Ok(serde_json::from_slice(answer.body)?),
+            202 | 503 => tasks::sleep(LONGEST_PAUSE).await,
+            status => bail!("it was answered {status}: {}", String::from_utf8_lossy(answer.body)),
+        }
+    }
+    bail!("it was not done after {TRIES} requests")
 }
