@@ -96,7 +96,8 @@ impl RowSet for MemoryOwner {
     async fn changed(&self, after: Option<PositionToken>, limit: usize) -> Result<Option<Changed>, Fault> {
         let state = self.state();
         let end = state.log.len();
-        let known = after.map_or(end, |after| after.components().map(|(_, _, at)| at.0 as usize).sum());
+        let known =
+            after.map_or(end, |after| after.components().map(|(_, _, at)| usize::try_from(at.0).unwrap_or(end)).sum());
         let keys: BTreeSet<String> =
             state.log.iter().skip(known.max(end.saturating_sub(limit))).map(|row| row.key.clone()).collect();
         Ok(Some(Changed { keys: keys.into_iter().collect(), through: self.at(end) }))

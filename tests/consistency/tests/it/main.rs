@@ -2,6 +2,7 @@
 //! only takes its time.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod books;
 mod checks;
 mod converging;
 mod damage;
@@ -9,4 +10,5 @@ mod damage_files;
 mod orders;
 mod poison;
 mod rebuilds;
+mod stalled;
 mod world;
