@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lru::LruCache;
+use madrigal_core::spans::{BatchSpans, Doing};
 use madrigal_core::tasks::{self, Instant, StopSignal};
-use madrigal_core::{Fault, Host, Position, PositionToken, StreamVersion, Timestamp};
+use madrigal_core::{Fault, Host, Position, PositionToken, RecordedEvent, StreamVersion, Timestamp};
 use madrigal_event_store::{DynEventStore, ReadError, WaitError};
 use madrigal_projection::{Checkpoint, ViewReader};
 use madrigal_tantivy::index::Change;
@@ -56,6 +57,8 @@ struct Batch {
     since: Option<Timestamp>,
     /// Whether there is more at once.
     full: bool,
+    /// End when it is committed, or given up.
+    _spans: BatchSpans,
 }
 
 impl ProductIndexer {
@@ -162,7 +165,9 @@ impl ProductIndexer {
             other => Fault::not_applied("catalog", "index", other),
         })?;
         let Some(first) = read.events.first() else {
-            return Ok(Some(Batch { through: read.scanned_through, changes: Vec::new(), since: None, full: false }));
+            let spans = BatchSpans::default();
+            let through = read.scanned_through;
+            return Ok(Some(Batch { through, changes: Vec::new(), since: None, full: false, _spans: spans }));
         };
         let since = first.metadata.timestamp;
         let token = PositionToken::of(self.store.log().clone(), self.store.epoch(), first.position);
@@ -188,12 +193,10 @@ impl ProductIndexer {
             .collect();
         let keys: Vec<String> = touched.into_iter().map(ToOwned::to_owned).collect();
         let changes = self.changes(keys).await?;
-        Ok(Some(Batch {
-            through,
-            changes,
-            since: Some(since),
-            full: read.events.len() >= EVENTS_AT_ONCE / 2 && through == read.scanned_through,
-        }))
+        let full = read.events.len() >= EVENTS_AT_ONCE / 2 && through == read.scanned_through;
+        // What is built anew is nothing that was done for those who wrote the events.
+        let spans = if changes.is_empty() || full { BatchSpans::default() } else { spans(&read.events, through) };
+        Ok(Some(Batch { through, changes, since: Some(since), full, _spans: spans }))
     }
 
     async fn changes(&mut self, keys: Vec<String>) -> Result<Vec<Change>, Fault> {
@@ -212,6 +215,13 @@ impl ProductIndexer {
         }
         Ok(changes)
     }
+}
+
+/// The spans of what these events bring into the index.
+fn spans(events: &[RecordedEvent], through: Position) -> BatchSpans {
+    let events = events.iter().filter(|event| event.position <= through);
+    let parents = events.map(|event| event.metadata.traceparent.as_deref());
+    BatchSpans::begin("catalog-service", Doing::Fold, "products.search", parents)
 }
 
 impl std::fmt::Debug for ProductIndexer {
