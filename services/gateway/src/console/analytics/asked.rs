@@ -6,6 +6,7 @@ use time::Duration;
 
 use super::super::forms::Sent;
 use super::super::words::segment;
+use super::series::day;
 
 /// The offsets that figures can be told in: whole hours.
 const OFFSETS: std::ops::RangeInclusive<i32> = -12..=14;
@@ -75,10 +76,12 @@ impl Asked {
     /// The form, with the days that are shown; `there` are the currencies that can be chosen.
     pub(super) fn form(&self, from: &str, to: &str, there: &[String], currency: &str, now: Timestamp) -> Markup {
         let today = now.to_date_time().date();
+        // A field of dates shows nothing else, and complains of it.
+        let date = |text: &str| day(text).map(|_| text.to_owned()).unwrap_or_default();
         html! {
             form.filters aria-label="Period" action="/analytics" method="get" {
-                label.field { "First day" input type="date" name="from" value=(from); }
-                label.field { "Last day" input type="date" name="to" value=(to); }
+                label.field { "First day" input type="date" name="from" value=(date(from)); }
+                label.field { "Last day" input type="date" name="to" value=(date(to)); }
                 label.field { "Rows"
                     select name="by" {
                         option value="day" selected[self.by == By::Day] { "by day" }

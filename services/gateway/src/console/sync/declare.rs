@@ -26,7 +26,7 @@ const EXAMPLE: &str = r#"{
     "database.hostname": "postgres",
     "database.port": "5432",
     "database.user": "debezium",
-    "database.password": "",
+    "database.password": "dbz",
     "database.dbname": "userdb",
     "database.server.name": "userdb",
     "table.include.list": "public.users,public.user_events",
