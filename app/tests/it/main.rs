@@ -3,6 +3,7 @@
 
 mod archive;
 mod bench;
+mod collector;
 mod commands;
 mod doctor;
 mod help;
@@ -17,3 +18,4 @@ mod secrets;
 mod several;
 mod storage;
 mod torture;
+mod traces;

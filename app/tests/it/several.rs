@@ -47,6 +47,19 @@ impl Several {
     async fn start(&self, data: &Path, service: &str) -> Process {
         Process::start(self.command(data, &format!("{service}-service")), self.address(service)).await
     }
+
+    /// Every service and the gateway, each command as `with` makes it.
+    pub(crate) async fn start_all(&self, data: &Path, with: impl Fn(Command) -> Command) -> (Process, Vec<Process>) {
+        let mut services = Vec::new();
+        for (service, address) in &self.addresses {
+            let command = with(self.command(data, &format!("{service}-service")));
+            services.push(Process::start(command, *address).await);
+        }
+        let address = free_address();
+        let mut command = with(self.command(data, "gateway"));
+        command.args(["--listen", &address.to_string()]);
+        (Process::start(command, address).await, services)
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
