@@ -45,7 +45,7 @@ answers() {
 
 jaeger_build() {
   [ ! -x "$engines/bin/jaeger" ] || return 0
-  command -v go >/dev/null 2>&1 || missing "jaeger is built with Go, which is missing (Debian: golang-go, 1.21 or later)"
+  command -v go >/dev/null 2>&1 || missing "jaeger is built with Go, which is missing (1.24 or later)"
   echo "engines.sh: building jaeger" >&2
   mkdir -p "$engines/bin"
   (cd infrastructure/monitoring/jaeger &&

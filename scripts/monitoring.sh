@@ -4,9 +4,10 @@
 # shop; no alert may fire for a shop that is well. The shop's traces are read back from a real Jaeger.
 # Usage: scripts/monitoring.sh [rules|live|traces] (default: all).
 #
-# Needs promtool and prometheus (Debian: prometheus), Go for Jaeger (scripts/engines.sh builds it), and for live and traces
-# the binary: $MADRIGAL, or a build of this checkout. Everything runs on loopback, in target, and is stopped at the end.
-# What is missing is said to be ignored, and the rest is done, unless MADRIGAL_REQUIRE names it (prometheus, jaeger).
+# Needs promtool and prometheus (Debian: prometheus), Go for Jaeger (scripts/engines.sh builds it: here where traces are asked
+# for, else it must be there), and for live and traces the binary: $MADRIGAL, or a build of this checkout. Everything runs
+# on loopback, in target, and is stopped at the end. What is missing is said to be ignored, and the rest is done, unless
+# MADRIGAL_REQUIRE names it (prometheus, jaeger).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -61,8 +62,15 @@ answers() {
   return 1
 }
 
+# Building Jaeger takes minutes: it is done where somebody asks for the traces.
 jaeger=
-if [ "$what" != live ]; then
+asked=
+case "$what,${MADRIGAL_REQUIRE:-}," in traces,* | *,jaeger,*) asked=yes ;; esac
+if [ "$what" = rules ] || [ "$what" = live ]; then
+  :
+elif [ -z "$asked" ] && [ ! -x target/engines/bin/jaeger ]; then
+  echo "monitoring.sh: ignored: traces are not read back, jaeger is not built (scripts/engines.sh build jaeger)" >&2
+else
   # 75: it cannot be had, and is not required.
   scripts/engines.sh start jaeger >/dev/null && jaeger=running || [ $? = 75 ]
   [ -n "$jaeger" ] || [ "$what" != traces ] || exit 0
