@@ -213,8 +213,8 @@ async fn orders_that_cannot_be_applied_park_alone_in_every_copy_and_are_shown() 
     // Shown, each with its cause.
     let shown = operator.get("/v1/projections/order-view/parked").await.unwrap();
     for (order, cause) in [(unknown, "OrderGiftWrapped"), (newer, "version 99"), (malformed, "does not decode")] {
-        let items = shown["items"].as_array().unwrap().iter();
-        let item = items.filter(|item| item["lane"].as_str().unwrap().ends_with(order.as_str())).next();
+        let mut items = shown["items"].as_array().unwrap().iter();
+        let item = items.find(|item| item["lane"].as_str().unwrap().ends_with(order.as_str()));
         assert!(item.is_some_and(|item| item["cause"].as_str().unwrap().contains(cause)), "{order}: {shown:#}");
     }
     // A topic tells the types that it declares: of the unknown one nobody hears. The newer one is told as what nobody may take
