@@ -29,7 +29,7 @@ const CARD: &str = "tok_visa";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where something may be.
-type Allowed = dyn Fn(&str) -> bool;
+type Allowed<'a> = dyn Fn(&str) -> bool + 'a;
 
 /// A text, and what it was found in.
 struct Seen {
@@ -273,7 +273,7 @@ async fn no_secret_is_in_a_copy_a_topic_a_log_a_metric_or_a_file_of_another_serv
     let where_it_is_charged =
         |place: &str| ["order-service/", "payment-service/"].iter().any(|room| place.starts_with(room));
     // What is searched for, and where it may be.
-    let mut secrets: Vec<(&str, &str, &Allowed)> = vec![
+    let mut secrets: Vec<(&str, &str, &Allowed<'_>)> = vec![
         ("a hash of a password", "$argon2", &table),
         ("a token", TOKEN, &nowhere),
         ("the signing key", &signing, &in_its_file),
@@ -283,7 +283,7 @@ async fn no_secret_is_in_a_copy_a_topic_a_log_a_metric_or_a_file_of_another_serv
     for told in [FIRST, SECOND, WRONG, MALFORMED, CONNECTOR, REFUSED, STOLEN] {
         secrets.push(("what was told in confidence", told, &nowhere));
     }
-    secrets.extend(tokens.iter().map(|token| ("a token", token.as_str(), &nowhere as &Allowed)));
+    secrets.extend(tokens.iter().map(|token| ("a token", token.as_str(), &nowhere as &Allowed<'_>)));
     let mut found = Vec::new();
     for (what, secret, may) in &secrets {
         for seen in seen.iter().filter(|seen| !may(&seen.place) && seen.holds(secret.as_bytes())) {
