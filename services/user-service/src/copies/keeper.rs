@@ -344,4 +344,38 @@ mod tests {
         assert_eq!(users.keys(None, 2).await.unwrap(), ["9", "10"]);
         assert_eq!(users.keys(Some("10"), 2).await.unwrap(), ["100"]);
     }
+
+    async fn replaced(keeper: &Arc<dyn CopyKeeper>, seen: Option<CopyRow>, with: Option<CopyRow>) -> Replaced {
+        let rows = vec![ReplaceRow { key: "7".to_owned(), seen, with }];
+        keeper.replace(rows).await.unwrap().remove(0)
+    }
+
+    #[tokio::test]
+    async fn a_repair_replaces_exactly_the_row_that_was_seen_whatever_its_version() {
+        let dir = tempfile::tempdir().unwrap();
+        let (models, users, activities) = opened(dir.path()).await;
+        apply(&users, vec![user(7, 9, "wrong@x.org")]).await;
+        let seen = users.read("7").await.unwrap();
+        apply(&users, vec![user(7, 10, "newer@x.org")]).await;
+        let owner = Some(user(7, 3, "right@x.org"));
+        assert_eq!(replaced(&users, seen, owner.clone()).await, Replaced::Changed);
+        assert_eq!(users.read("7").await.unwrap().unwrap().version.count(), 10);
+        assert_eq!(replaced(&users, None, owner.clone()).await, Replaced::Changed, "there is one");
+        let seen = users.read("7").await.unwrap();
+        assert_eq!(replaced(&users, seen, owner).await, Replaced::Done);
+        let row = users.read("7").await.unwrap().unwrap();
+        assert_eq!((row.version.count(), &row.row.as_ref().unwrap()["email"]), (3, &json!("right@x.org")));
+        // Deleted by mistake, and there after all: what the user does is told again.
+        assert_eq!(replaced(&users, Some(row), Some(deleted(7, 4))).await, Replaced::Done);
+        assert_eq!(apply(&activities, vec![activity(7, 5)]).await, [RowOutcome::Older]);
+        assert_eq!(replaced(&users, Some(deleted(7, 4)), Some(user(7, 3, "right@x.org"))).await, Replaced::Done);
+        assert_eq!(apply(&activities, vec![activity(7, 5)]).await, [RowOutcome::Applied]);
+        // What is no JSON any more is read as it is.
+        let broken = models.database.write("break", |tx| tx.execute("UPDATE key_values SET value = 'gibberish'", []));
+        broken.await.unwrap();
+        let row = users.read("7").await.unwrap().unwrap();
+        assert_eq!(row.row, Some(json!("gibberish")));
+        assert_eq!(replaced(&users, Some(row), None).await, Replaced::Done);
+        assert_eq!(users.read("7").await.unwrap(), None);
+    }
 }

@@ -87,3 +87,28 @@ async fn a_row_without_the_right_form_is_refused_and_others_of_the_call_are_appl
         "{outcomes:?}"
     );
 }
+
+#[tokio::test]
+async fn a_repair_replaces_exactly_the_row_that_was_seen_and_the_terms_that_find_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = opened(dir.path()).await;
+    let replaced = async |seen: Option<CopyRow>, with: Option<CopyRow>| {
+        index.replace(vec![ReplaceRow { key: "7".to_owned(), seen, with }]).await.unwrap().remove(0)
+    };
+    apply(&index, vec![user(7, 9, "wrong")]).await;
+    let seen = index.read("7").await.unwrap();
+    apply(&index, vec![user(7, 10, "newer")]).await;
+    assert_eq!(replaced(seen, Some(user(7, 3, "right"))).await, Replaced::Changed);
+    assert_eq!(found(&index, "newer").await, [7]);
+    // Its row is damaged: nothing says any more by which terms it was found.
+    index.database.write("break", |tx| tx.execute("UPDATE users SET row = 'gibberish'", [])).await.unwrap();
+    assert_eq!(found(&index, "newer").await, Vec::<i64>::new(), "what is damaged is not shown");
+    let seen = index.read("7").await.unwrap();
+    assert_eq!(seen.as_ref().unwrap().row, Some(json!("gibberish")));
+    assert_eq!(replaced(seen, Some(user(7, 3, "right"))).await, Replaced::Done);
+    assert_eq!((found(&index, "right").await, found(&index, "newer").await), (vec![7], vec![]));
+    assert_eq!(index.read("7").await.unwrap().unwrap().version.count(), 3);
+    let seen = index.read("7").await.unwrap();
+    assert_eq!(replaced(seen, Some(deleted(7, 4))).await, Replaced::Done);
+    assert_eq!((found(&index, "right").await, index.page(0, 10).await.unwrap()), (vec![], vec![deleted(7, 4)]));
+}
