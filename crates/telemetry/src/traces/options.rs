@@ -87,7 +87,7 @@ impl TraceOptions {
             headers: headers.map_or(Ok(Vec::new()), |text| read_headers(&text))?,
             service_prefix: said("OTEL_SERVICE_NAME").or(named),
             attributes,
-            sampler: sampler(said("OTEL_TRACES_SAMPLER"), said("OTEL_TRACES_SAMPLER_ARG"))?,
+            sampler: sampler(said("OTEL_TRACES_SAMPLER").as_deref(), said("OTEL_TRACES_SAMPLER_ARG").as_deref())?,
             timeout: millis("OTEL_EXPORTER_OTLP_TIMEOUT", 10_000)?,
             queue: usize::try_from(queue).unwrap_or(usize::MAX),
             batch: usize::try_from(batch).unwrap_or(usize::MAX),
@@ -140,13 +140,13 @@ fn read_headers(text: &str) -> Result<Vec<(HeaderName, HeaderValue)>, TraceOptio
     pairs(variable, text)?.into_iter().map(|pair| header(pair).ok_or_else(|| refused.clone())).collect()
 }
 
-fn sampler(name: Option<String>, argument: Option<String>) -> Result<Sampler, TraceOptionsError> {
+fn sampler(name: Option<&str>, argument: Option<&str>) -> Result<Sampler, TraceOptionsError> {
     let refused = TraceOptionsError {
         variable: "OTEL_TRACES_SAMPLER",
         why: "must be always_on, always_off, traceidratio, or one of them after parentbased_, with a share from 0 to 1 in \
               OTEL_TRACES_SAMPLER_ARG",
     };
-    Sampler::named(name.as_deref().unwrap_or("parentbased_always_on"), argument.as_deref()).ok_or(refused)
+    Sampler::named(name.unwrap_or("parentbased_always_on"), argument).ok_or(refused)
 }
 
 #[cfg(test)]
