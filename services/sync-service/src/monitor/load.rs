@@ -61,7 +61,7 @@ impl Ticks {
     fn busy_since(self, before: Self) -> u32 {
         let all = self.all.saturating_sub(before.all);
         let idle = self.idle.saturating_sub(before.idle).min(all);
-        if all == 0 { 0 } else { u32::try_from(100 * (all - idle) / all).unwrap_or(100) }
+        (100 * (all - idle)).checked_div(all).map_or(0, |busy| u32::try_from(busy).unwrap_or(100))
     }
 }
 
