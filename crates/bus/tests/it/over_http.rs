@@ -8,7 +8,7 @@ use madrigal_conformance::bus::{contract, log};
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{FaultOutcome, FaultRetry, Host};
 use madrigal_http::auth::FixedToken;
-use madrigal_http::{Edge, Limits, Role, ServiceToken, TokenSigner};
+use madrigal_http::{Edge, Role, ServiceToken, TokenSigner};
 use tokio::net::TcpListener;
 
 /// A served topic; it stops when it is dropped.
@@ -38,7 +38,7 @@ impl Drop for Owner {
 pub(crate) async fn owner_of(topic: DynTopicSource) -> Owner {
     let host = Host::system();
     let (signer, stop) = (TokenSigner::generate(&host), StopSignal::new());
-    let edge = Edge { verifier: Arc::new(signer.verifier()), host, limits: Limits::default() };
+    let edge = Edge::new(Arc::new(signer.verifier()), host);
     let router = edge.wrap(long_poll::router(vec![topic]));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("http://{}", listener.local_addr().unwrap());
