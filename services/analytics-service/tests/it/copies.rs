@@ -8,7 +8,7 @@ use madrigal_consistency::row_set::PageRead;
 use madrigal_consistency::{
     Content, Damage, Detail, KeyRange, Planted, RepairRow, Repaired, Row, RowSet, Seen, number_key,
 };
-use madrigal_contracts::copies::{AppliedThrough, ApplyRows, CopyKeeper, CopyRow, RowOutcome};
+use madrigal_contracts::copies::{AppliedThrough, ApplyRows, CopyKeeper, CopyRow, ReplaceRow, Replaced, RowOutcome};
 use madrigal_core::{Host, LogEpoch, LogName, Position, RowVersion};
 use serde_json::{Value, json};
 
@@ -48,6 +48,33 @@ async fn users_refuse_what_is_older_and_keep_nothing_personal() {
     desk.service.database().checkpoint().await.unwrap();
     let file = std::fs::read(desk.dir.path().join("analytics.sqlite")).unwrap();
     assert!(!file.windows(4).any(|bytes| bytes == b"anna"), "no name reaches the file");
+}
+
+#[tokio::test]
+async fn a_repair_replaces_exactly_the_user_that_was_seen() {
+    let desk = Desk::open().await;
+    let users = Users::new(desk.service.database().clone());
+    let since = Some("2026-01-01T00:00:00.000000Z");
+    let apply = async |row: CopyRow| {
+        users.apply(ApplyRows { copy: String::new(), rows: vec![row], through: None }).await.unwrap()
+    };
+    let replaced = async |seen: Option<CopyRow>, with: Option<CopyRow>| {
+        users.replace(vec![ReplaceRow { key: "7".to_owned(), seen, with }]).await.unwrap().remove(0)
+    };
+    apply(user(7, 9, since)).await;
+    let seen = users.read("7").await.unwrap();
+    apply(user(7, 10, since)).await;
+    assert_eq!(replaced(seen, Some(user(7, 3, since))).await, Replaced::Changed);
+    let seen = users.read("7").await.unwrap();
+    assert_eq!(
+        replaced(seen.clone(), Some(user(7, 3, Some("soon")))).await,
+        Replaced::Refused { cause: "createdAt is no time".to_owned() }
+    );
+    assert_eq!(replaced(seen, Some(user(7, 3, since))).await, Replaced::Done);
+    assert_eq!(users.page(0, 10).await.unwrap()[0].version, version(3));
+    let seen = users.read("7").await.unwrap();
+    assert_eq!(replaced(seen, None).await, Replaced::Done);
+    assert_eq!(users.page(0, 10).await.unwrap(), Vec::new());
 }
 
 /// What order-service's streams say of such an order, as its row set tells it.
