@@ -23,13 +23,13 @@ const LEAF: Leaf<'static> = Leaf { title: "Profile", current: USERS, live: None 
 
 pub(super) fn router() -> Router<Console> {
     Router::new()
-        .route("/users", get(async |visit: Visit| either(own_or_asked(&visit))))
+        .route("/users", get(async |visit: Visit| either(own_or_asked(&visit).await)))
         .route("/users/{id}", get(async |visit: Visit, Path(id): Path<String>| either(show(&visit, &id).await)))
         .route("/users/{id}/conflicts/{conflict}/{choice}", get(conflicts::ask).post(conflicts::act))
 }
 
 /// Customers are led to their own page; operators say whose they want.
-fn own_or_asked(visit: &Visit) -> Paged {
+async fn own_or_asked(visit: &Visit) -> Paged {
     let session = visit.require_login()?;
     let id = visit.query.get("id");
     if !session.is_operator() {

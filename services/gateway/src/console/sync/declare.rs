@@ -59,13 +59,13 @@ async fn declared(visit: &Visit) -> Paged {
     visit.require_operator()?;
     let text = visit.form.get("declaration");
     let again = |said: &Markup, wrong: &[Wrong]| {
-        Ok(visit.page_as(StatusCode::UNPROCESSABLE_ENTITY, LEAF, &content(visit, text, Some(said), wrong)))
+        visit.page_as(StatusCode::UNPROCESSABLE_ENTITY, LEAF, &content(visit, text, Some(said), wrong))
     };
     let declaration: Value = match serde_json::from_str(text) {
         Ok(declaration) => declaration,
         Err(error) => {
             let why = format!("This is no JSON: {}.", before_place(&error.to_string()));
-            return again(&nothing_done(1), &[Wrong { line: Some(error.line()), place: String::new(), why }]);
+            return Ok(again(&nothing_done(1), &[Wrong { line: Some(error.line()), place: String::new(), why }]));
         }
     };
     match visit.post("/v1/sync/connectors", &declaration).send().await {
@@ -82,7 +82,7 @@ async fn declared(visit: &Visit) -> Paged {
             } else {
                 nothing_done(wrong.len())
             };
-            again(&said, &wrong)
+            Ok(again(&said, &wrong))
         }
     }
 }

@@ -185,7 +185,8 @@ async fn asked(visit: &Visit, (id, number, choice): &(String, String, String), s
         (Ok(user), Ok(lost)) => (user.body, lost.body),
         (Err(refused), _) | (_, Err(refused)) => return Ok(not_there(visit, &refused)),
     };
-    let item = items(&lost).iter().find(|item| is_open(item) && item["conflictId"].to_string() == *number);
+    let number = number.parse::<i64>().unwrap_or(0);
+    let item = items(&lost).iter().find(|item| is_open(item) && item["conflictId"] == number);
     let Some(item) = item else {
         return Ok(visit.page_as(StatusCode::NOT_FOUND, LEAF, &nothing_to_choose()));
     };
