@@ -37,8 +37,11 @@ fn conflict(number: i64, settled: bool) -> Value {
     conflict
 }
 
+/// Which conflict, the version that the choice was based on, and the choice.
+type Chosen = Mutex<Vec<(String, String, Value)>>;
+
 /// A user with conflicts; what was chosen, with the version that the choice was based on.
-fn user(chosen: &Arc<Mutex<Vec<(String, String, Value)>>>) -> Router {
+fn user(chosen: &Arc<Chosen>) -> Router {
     let user = json!({"id": 7, "email": EVIL, "username": EVIL, "profile": {"firstName": EVIL, EVIL: EVIL}, "createdAt": EVIL,
         "updatedAt": EVIL, "version": 4});
     let conflicts = json!({"items": [conflict(1, false), conflict(2, true)], "next": null});
