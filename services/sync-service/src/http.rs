@@ -5,11 +5,12 @@ mod shapes;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use http::StatusCode;
 use madrigal_contracts::parked::{
-    CauseBody, DEFAULT_PAGE, MAX_PAGE, ParkedDocument, ParkedQuery, SettledDocument, SkipBody, keys_of_cause, not_settled,
+    CauseBody, DEFAULT_PAGE, MAX_PAGE, ParkedDocument, ParkedQuery, SettledDocument, SkipBody, keys_of_cause,
+    not_settled,
 };
 use madrigal_http::openapi::Refusals;
 use madrigal_http::page::page_limit;
@@ -19,14 +20,15 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 use self::shapes::{ConnectorBody, ConnectorDocument, CopyRowDocument, LagDocument};
-use crate::connectors::{ConnectorDefinition, Known, RegisterError, Source};
-use crate::queries::Queries;
-use crate::service::CAPTURED_SERVICE;
+use crate::connectors::{ConnectorDefinition, Declared, Known, Misfit, RegisterError};
+use crate::queries::{Faring, Queries};
+use crate::service::BUILT_IN_CONNECTOR;
 
 /// The routes; the edge's layers come from outside.
 pub(crate) fn router(queries: Queries) -> Router {
     Router::new()
         .route("/v1/sync/connectors", get(list_connectors).post(register_connector))
+        .route("/v1/sync/connectors/{name}", delete(remove_connector))
         .route("/v1/sync/lag", get(lag))
         .route("/v1/sync/parked", get(list_parked))
         .route("/v1/sync/parked/retry", post(retry_cause))
@@ -39,7 +41,8 @@ pub(crate) fn router(queries: Queries) -> Router {
 /// The routes' documentation.
 #[derive(Debug, OpenApi)]
 #[openapi(
-    paths(list_connectors, register_connector, lag, list_parked, retry_cause, retry_parked, skip_parked, copied_row,
+    paths(list_connectors, register_connector, remove_connector, lag, list_parked, retry_cause, retry_parked, skip_parked,
+        copied_row,
         rebuilds::rebuild_copy, rebuilds::get_copy_rebuild),
     tags((name = "sync", description = "Connectors, and how far copies are."))
 )]
@@ -50,13 +53,12 @@ pub(crate) struct SyncApi;
     responses((status = 200, body = Page<ConnectorDocument>), Refusals), security(("bearer" = [])))]
 async fn list_connectors(State(queries): State<Queries>, caller: Caller) -> Answered<Json<Page<ConnectorDocument>>> {
     caller.require_operator()?;
-    let known = queries.connectors().await?;
-    let items = known.into_iter().map(|(known, progress)| ConnectorDocument::new(&known, progress.as_ref())).collect();
+    let items = queries.connectors().await?.iter().map(ConnectorDocument::new).collect();
     Ok(Json(Page { items, next: None }))
 }
 
-/// Declares a connector, in the JSON that Debezium takes. One that this program cannot run is kept and says so in `detail`.
-/// The same declaration again changes nothing.
+/// Declares a connector, in the JSON that Debezium takes. Everything that a start asks of it is asked now. One that this
+/// program cannot run is kept and says so in `detail`. The same declaration again changes nothing.
 #[utoipa::path(post, path = "/v1/sync/connectors", tag = "sync", operation_id = "declareConnector", request_body = ConnectorBody,
     responses((status = 201, description = "It is kept.", body = ConnectorDocument),
         (status = 200, description = "It was there.", body = ConnectorDocument),
@@ -68,21 +70,46 @@ async fn register_connector(
     Body(ConnectorBody(declared), _): Body<ConnectorBody>,
 ) -> Answered<Response> {
     caller.require_operator()?;
-    let definition = ConnectorDefinition::read(&Value::Object(declared)).map_err(|misfits| {
-        let error = |misfit: crate::connectors::Misfit| FieldError { pointer: misfit.pointer, detail: misfit.detail };
-        problem::invalid_body(misfits.into_iter().map(error).collect())
-    })?;
+    let definition =
+        ConnectorDefinition::read_for(&Value::Object(declared), queries.transformers()).map_err(|misfits| {
+            let error = |misfit: Misfit| FieldError { pointer: misfit.pointer, detail: misfit.detail };
+            problem::invalid_body(misfits.into_iter().map(error).collect())
+        })?;
     let known = queries.connectors().await?;
-    refuse_unknown_source(&definition)?;
-    if !known.iter().any(|(known, _)| known.definition.name == definition.name) {
-        refuse_captured_tables(&definition, known.iter().map(|(known, _)| known))?;
+    if !known.iter().any(|one| one.known.name == definition.name) {
+        refuse_captured_tables(&definition, &known)?;
     }
     let (new, now) = queries.register(&definition).await.map_err(not_registered)?;
-    let known = queries.connectors().await?;
-    let known = known.into_iter().find(|(known, _)| known.definition.name == definition.name);
-    let (known, progress) = known.unwrap_or((Known { definition, declared_at: now }, None));
+    let known = queries.connectors().await?.into_iter().find(|one| one.known.name == definition.name);
+    let one = known.unwrap_or_else(|| {
+        let known = Known { name: definition.name.clone(), declared: Declared::Read(definition), declared_at: now };
+        Faring { known, misfits: Vec::new(), progress: None }
+    });
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(ConnectorDocument::new(&known, progress.as_ref()))).into_response())
+    Ok((status, Json(ConnectorDocument::new(&one))).into_response())
+}
+
+/// Takes a connector out. One that runs goes on until the next start; the one that is built in stays.
+#[utoipa::path(delete, path = "/v1/sync/connectors/{name}", tag = "sync", operation_id = "removeConnector",
+    params(("name" = String, Path, description = "The connector.")),
+    responses((status = 204, description = "It is out."),
+        (status = 409, description = "It is the one that is built in.", content_type = "application/problem+json"),
+        Refusals), security(("bearer" = [])))]
+async fn remove_connector(
+    State(queries): State<Queries>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Answered<StatusCode> {
+    caller.require_operator()?;
+    if name == BUILT_IN_CONNECTOR {
+        let detail = format!("{name} is there from the first start: by it users come into every copy.");
+        return Err(problem::conflict("connector-built-in", "The connector is built in", detail));
+    }
+    if !queries.remove(&name).await? {
+        return Err(problem::not_found(format!("connector {name}")));
+    }
+    tracing::info!(connector = name, "a connector was taken out");
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Tells how far every copy is behind its owner, and every topic that is followed.
@@ -178,26 +205,12 @@ async fn copied_row(
     Ok(Json(CopyRowDocument::new(copy, row)))
 }
 
-/// Embedded, only user-service has tables that are captured.
-fn refuse_unknown_source(definition: &ConnectorDefinition) -> Answered<()> {
-    match &definition.source {
-        Source::Sqlite { service } if service != CAPTURED_SERVICE => {
-            let detail = format!("{service:?} lets nobody capture its tables; {CAPTURED_SERVICE} does");
-            let pointer = "/config/database.service".to_owned();
-            Err(problem::invalid_body(vec![FieldError { pointer, detail }]))
-        }
-        Source::Sqlite { .. } | Source::Postgres { .. } => Ok(()),
-    }
-}
-
 /// Two captures of one table would tell the same copies twice.
-fn refuse_captured_tables<'a>(
-    definition: &ConnectorDefinition,
-    known: impl Iterator<Item = &'a Known>,
-) -> Answered<()> {
-    for other in known.filter(|other| other.definition.source == definition.source) {
-        if let Some(table) = definition.tables.iter().find(|table| other.definition.tables.contains(table)) {
-            let detail = format!("{table} is captured by {} already.", other.definition.name);
+fn refuse_captured_tables(definition: &ConnectorDefinition, known: &[Faring]) -> Answered<()> {
+    let running = known.iter().filter(|one| one.misfits.is_empty()).filter_map(|one| one.known.definition());
+    for other in running.filter(|other| other.source == definition.source) {
+        if let Some(table) = definition.tables.iter().find(|table| other.tables.contains(table)) {
+            let detail = format!("{table} is captured by {} already.", other.name);
             return Err(problem::conflict("connector-exists", "There is such a connector", detail));
         }
     }

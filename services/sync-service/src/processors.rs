@@ -63,5 +63,15 @@ pub fn all() -> Vec<Box<dyn Processor>> {
     vec![Box::new(Users::new()), Box::new(UserEvents)]
 }
 
+/// Whether a processor handles the changes of this topic.
+pub(crate) fn handles(topic: &str) -> bool {
+    topics_of_changes().contains(&topic)
+}
+
+/// The topics of changes that some processor handles.
+pub(crate) fn topics_of_changes() -> Vec<&'static str> {
+    all().iter().map(|processor| processor.topic()).collect()
+}
+
 /// The topics that some processor handles.
 pub const TOPICS: &[&str] = &["users", "user_events", "orders", "products"];

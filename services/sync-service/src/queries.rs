@@ -1,23 +1,38 @@
 //! What operators ask: connectors, how far copies are, what is parked.
 
+use std::sync::Arc;
+
 use madrigal_contracts::copies::CopyRow;
 use madrigal_contracts::parked::ParkedDocument;
 use madrigal_core::{Fault, Host, Timestamp};
 use madrigal_projection::{LaneReport, ParkedEvent, ParkedFilter, ParkingError, Status};
 
 use crate::capture::{Capture, Progress};
-use crate::connectors::{ConnectorDefinition, ConnectorStore, Known, RegisterError};
+use crate::connectors::{ConnectorDefinition, ConnectorStore, Known, Misfit, RegisterError, running};
 use crate::copies::Copies;
 use crate::processors::facts::Facts;
+use crate::transformers::Transformers;
 
 /// Answers operators. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Queries {
     store: ConnectorStore,
+    transformers: Arc<Transformers>,
     captures: Vec<Capture>,
     facts: Vec<Facts>,
     copies: Copies,
     host: Host,
+}
+
+/// A connector, and how it fares.
+#[derive(Debug)]
+pub(crate) struct Faring {
+    /// What is kept of it.
+    pub(crate) known: Known,
+    /// What keeps it from being run.
+    pub(crate) misfits: Vec<Misfit>,
+    /// How its capture fares, where it runs.
+    pub(crate) progress: Option<Progress>,
 }
 
 /// How far a copy is, or a topic that is followed.
@@ -46,22 +61,35 @@ pub(crate) struct CopyLag {
 impl Queries {
     pub(crate) const fn new(
         store: ConnectorStore,
+        transformers: Arc<Transformers>,
         captures: Vec<Capture>,
         facts: Vec<Facts>,
         copies: Copies,
         host: Host,
     ) -> Self {
-        Self { store, captures, facts, copies, host }
+        Self { store, transformers, captures, facts, copies, host }
     }
 
-    /// All connectors, by name, and how the running ones fare.
-    pub(crate) async fn connectors(&self) -> Result<Vec<(Known, Option<Progress>)>, Fault> {
-        let with_progress = |known: Known| {
-            let capture = self.captures.iter().find(|capture| capture.connector().name == known.definition.name);
-            let progress = capture.map(Capture::progress);
-            (known, progress)
+    /// All connectors, by name, and how each fares.
+    pub(crate) async fn connectors(&self) -> Result<Vec<Faring>, Fault> {
+        let known = self.store.list().await?;
+        let mut troubles = running::troubles(&known, &self.transformers);
+        let faring = |known: Known| {
+            let capture = self.captures.iter().find(|capture| capture.connector().name == known.name);
+            let misfits = troubles.remove(&known.name).unwrap_or_default();
+            Faring { progress: capture.map(Capture::progress), misfits, known }
         };
-        Ok(self.store.list().await?.into_iter().map(with_progress).collect())
+        Ok(known.into_iter().map(faring).collect())
+    }
+
+    /// What happens to rows on their way.
+    pub(crate) fn transformers(&self) -> &Transformers {
+        &self.transformers
+    }
+
+    /// Takes a connector out; false where there is none of this name.
+    pub(crate) async fn remove(&self, name: &str) -> Result<bool, Fault> {
+        self.store.remove(name).await
     }
 
     /// Takes a connector in; true where it is new.

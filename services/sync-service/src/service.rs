@@ -19,7 +19,7 @@ use utoipa::OpenApi;
 
 use crate::capture::{Capture, CaptureParts};
 use crate::config::SyncConfig;
-use crate::connectors::{ConnectorDefinition, ConnectorStore, Misfit, Source};
+use crate::connectors::{ConnectorDefinition, ConnectorStore, Declared, Misfit, running};
 use crate::copies::Copies;
 use crate::http::{self, SyncApi};
 use crate::processors::activity::Activity;
@@ -32,7 +32,11 @@ use crate::transformers::Transformers;
 pub const SERVICE: &str = "sync-service";
 /// Whose tables the embedded connector captures.
 pub const CAPTURED_SERVICE: &str = "user-service";
-/// The connector that is there from the first start.
+/// The name of the check of connectors.
+const CONNECTORS_CHECK: &str = "connectors";
+/// The name of the connector that is there from the first start, and stays.
+pub const BUILT_IN_CONNECTOR: &str = "users-connector";
+/// Its declaration.
 const DEFAULT_CONNECTOR: &str = include_str!("../config/users-connector.json");
 
 /// Whom sync-service hears and tells.
@@ -74,7 +78,7 @@ impl SyncService {
     ///
     /// # Errors
     /// A [`Fault`] where the directory cannot be opened; a permanent one with everything that is wrong with the declared
-    /// transformers, or where a table comes under a topic that no processor handles.
+    /// transformers. A connector that cannot be run is left out: it is listed with what is wrong, and a check says so.
     ///
     /// # Cancellation
     /// Safe to repeat.
@@ -99,17 +103,28 @@ impl SyncService {
         if let Some(analytics) = neighbours.analytics {
             copies = copies.kept_by("users.analytics", analytics);
         }
+        let transformers = Arc::new(transformers);
+        let known = store.list().await?;
+        let troubles = running::troubles(&known, &transformers);
         let mut captures = Vec::new();
-        for known in store.list().await? {
-            if known.definition.source != (Source::Sqlite { service: CAPTURED_SERVICE.to_owned() }) {
-                tracing::warn!(connector = known.definition.name, "this program cannot run this connector");
+        for known in known {
+            if let Some(misfits) = troubles.get(&known.name) {
+                let problems = words("", misfits).join("; ");
+                tracing::error!(connector = known.name, problems, "this connector cannot be run, and is left out");
                 continue;
             }
+            let definition = match known.declared {
+                Declared::Read(definition) if definition.is_embedded() => definition,
+                _ => {
+                    tracing::warn!(connector = known.name, "this program cannot run this connector");
+                    continue;
+                }
+            };
             let parts = CaptureParts {
-                connector: known.definition,
+                connector: definition,
                 source: Arc::clone(&neighbours.changes),
                 copies: copies.clone(),
-                transformers: Arc::new(transformers.clone()),
+                transformers: Arc::clone(&transformers),
                 activity: activity.clone(),
                 offsets: Arc::clone(&offsets),
                 host: host.clone(),
@@ -122,7 +137,7 @@ impl SyncService {
         let topics = neighbours.topics.into_iter().filter(|_| config.facts);
         let facts: Vec<Facts> = topics.map(|topic| Facts::new(topic, Arc::clone(&offsets), host.clone())).collect();
         let rebuilds = Rebuilds::open(database, captures.clone(), host.clone()).await?;
-        let queries = Queries::new(store, captures.clone(), facts.clone(), copies, host);
+        let queries = Queries::new(store, transformers, captures.clone(), facts.clone(), copies, host);
         Ok(Self { parts: Arc::new(Parts { captures, facts, queries, rebuilds }) })
     }
 
@@ -159,6 +174,7 @@ impl SyncService {
                 (None, parked) => Check::degraded("copies", format!("{parked} keys parked, {behind} changes behind")),
             });
         }
+        checks.push(self.connectors_check().await);
         for facts in &self.parts.facts {
             let control = facts.control();
             let lag = control.lag();
@@ -169,6 +185,27 @@ impl SyncService {
             }
         }
         checks
+    }
+
+    /// Whether every connector that should run can. What keeps one from it is in /v1/sync/connectors.
+    async fn connectors_check(&self) -> Check {
+        match self.parts.queries.connectors().await {
+            Ok(connectors) => {
+                let held: Vec<&str> = connectors
+                    .iter()
+                    .filter(|one| !one.misfits.is_empty())
+                    .map(|one| one.known.name.as_str())
+                    .collect();
+                match held.is_empty() {
+                    true => Check::healthy(CONNECTORS_CHECK, format!("{} declared", connectors.len())),
+                    false => Check::degraded(CONNECTORS_CHECK, format!("cannot be run: {}", held.join(", "))),
+                }
+            }
+            Err(fault) => {
+                tracing::error!(cause = %fault.chain(), "connectors cannot be read");
+                Check::degraded(CONNECTORS_CHECK, "they cannot be read")
+            }
+        }
     }
 
     /// Follows connectors and topics until `stop`.

@@ -6,6 +6,8 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::router::{RegexRouter, RouterError};
+use super::running;
+use crate::transformers::Transformers;
 
 /// The class of connectors of embedded services.
 pub const SQLITE_CLASS: &str = "madrigal.connector.sqlite.SqliteConnector";
@@ -87,13 +89,25 @@ impl ConnectorDefinition {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn read(declared: &Value) -> Result<Self, Vec<Misfit>> {
-        Reading::default().definition(declared)
+        Reading::default().definition(declared, None)
+    }
+
+    /// As [`ConnectorDefinition::read`], with everything that the next start asks: see [`ConnectorDefinition::misfits`].
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, of both kinds at once.
+    pub fn read_for(declared: &Value, transformers: &Transformers) -> Result<Self, Vec<Misfit>> {
+        Reading::default().definition(declared, Some(transformers))
+    }
+
+    /// Whether it captures tables of an embedded service, as this program can; any other is kept and not run.
+    pub const fn is_embedded(&self) -> bool {
+        matches!(self.source, Source::Sqlite { .. })
     }
 
     /// The topic that the changes of `table` come under.
     pub fn topic_of(&self, table: &TableName) -> String {
-        let whole = format!("{}.{}.{}", self.topic_prefix, table.schema, table.table);
-        self.routers.iter().fold(whole, |topic, router| router.routed(&topic).unwrap_or(topic))
+        topic_of(&self.topic_prefix, &self.routers, table)
     }
 
     /// The class.
@@ -137,7 +151,11 @@ struct Reading {
 }
 
 impl Reading {
-    fn definition(mut self, declared: &Value) -> Result<ConnectorDefinition, Vec<Misfit>> {
+    fn definition(
+        mut self,
+        declared: &Value,
+        transformers: Option<&Transformers>,
+    ) -> Result<ConnectorDefinition, Vec<Misfit>> {
         let Some(declared) = declared.as_object() else {
             self.refuse("", "a connector is an object with name and config");
             return Err(self.misfits);
@@ -155,17 +173,22 @@ impl Reading {
         let source = self.source(&texts);
         let topic_prefix = self.topic_prefix(&texts);
         let tables = self.tables(&texts);
+        let before = self.misfits.len();
         let routers = self.transforms(&texts);
+        let all_routers = self.misfits.len() == before;
+        if let Some(transformers) = transformers {
+            let prefix = topic_prefix.as_deref().filter(|_| all_routers);
+            let topic = |table: &TableName| Some(transformers.routed(&topic_of(prefix?, &routers, table)));
+            let found = running::misfits(source.as_ref(), &tables, topic);
+            self.misfits.extend(found);
+        }
         self.checked_tasks(&texts);
         for key in config.keys().filter(|key| !self.known.contains(*key)).cloned().collect::<Vec<_>>() {
             self.refuse(&pointer(&key), "this setting is not known here");
         }
         match (name, source, topic_prefix) {
             (Some(name), Some(source), Some(topic_prefix)) if self.misfits.is_empty() => {
-                let mut shown = config.clone();
-                if let Some(password) = shown.get_mut("database.password") {
-                    *password = Value::from(HIDDEN);
-                }
+                let shown = shown(config);
                 Ok(ConnectorDefinition { name, source, topic_prefix, tables, routers, shown })
             }
             _ => Err(self.misfits),
@@ -345,6 +368,20 @@ impl Reading {
             self.refuse(&pointer(key), format!("one of {}", allowed.join(", ")));
         }
     }
+}
+
+/// A configuration as it may be shown: a password is hidden.
+pub(super) fn shown(config: &Map<String, Value>) -> Map<String, Value> {
+    let mut shown = config.clone();
+    if let Some(password) = shown.get_mut("database.password") {
+        *password = Value::from(HIDDEN);
+    }
+    shown
+}
+
+fn topic_of(prefix: &str, routers: &[RegexRouter], table: &TableName) -> String {
+    let whole = format!("{prefix}.{}.{}", table.schema, table.table);
+    routers.iter().fold(whole, |topic, router| router.routed(&topic).unwrap_or(topic))
 }
 
 fn pointer(key: &str) -> String {

@@ -2,9 +2,9 @@
 
 use madrigal_core::{Fault, Timestamp};
 use madrigal_sqlite::{Database, Migration, sql};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::definition::{ConnectorDefinition, Misfit};
+use super::definition::{self, ConnectorDefinition, Misfit};
 
 const STEPS: &[Migration] = &[Migration {
     version: 1,
@@ -19,10 +19,36 @@ pub const MAX_CONNECTORS: u8 = 100;
 /// A connector that is kept.
 #[derive(Debug, Clone)]
 pub struct Known {
+    /// Its name.
+    pub name: String,
     /// What was declared.
-    pub definition: ConnectorDefinition,
+    pub declared: Declared,
     /// When.
     pub declared_at: Timestamp,
+}
+
+/// A declaration as it is kept.
+#[derive(Debug, Clone)]
+pub enum Declared {
+    /// One that this program reads.
+    Read(ConnectorDefinition),
+    /// One that another program took in, and this one would refuse.
+    Refused {
+        /// The configuration, as far as it is there; a password is hidden.
+        config: Map<String, Value>,
+        /// Everything that is wrong with it.
+        misfits: Vec<Misfit>,
+    },
+}
+
+impl Known {
+    /// The definition, of one that this program reads.
+    pub const fn definition(&self) -> Option<&ConnectorDefinition> {
+        match &self.declared {
+            Declared::Read(definition) => Some(definition),
+            Declared::Refused { .. } => None,
+        }
+    }
 }
 
 /// Why a connector was not taken in.
@@ -55,19 +81,36 @@ impl ConnectorStore {
         Ok(Self { database })
     }
 
-    /// All of them, by name.
+    /// All of them, by name, those too that this program would refuse.
     ///
     /// # Errors
-    /// A [`Fault`] if the engine broke, or a declaration is kept that this program refuses.
+    /// A [`Fault`] if the engine broke.
     pub async fn list(&self) -> Result<Vec<Known>, Fault> {
-        let rows: Vec<(String, i64)> = self
+        let rows: Vec<(String, String, i64)> = self
             .database
             .read("list-connectors", |connection| {
-                let mut select = connection.prepare("SELECT declared, declared_at FROM connectors ORDER BY name")?;
-                select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+                let mut select =
+                    connection.prepare("SELECT name, declared, declared_at FROM connectors ORDER BY name")?;
+                select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
             })
             .await?;
-        rows.into_iter().map(|(declared, at)| known(&declared, at)).collect()
+        let known = |(name, text, at): (String, String, i64)| {
+            let declared_at = Timestamp::from_micros(at);
+            Known { name, declared: declared(&text), declared_at }
+        };
+        Ok(rows.into_iter().map(known).collect())
+    }
+
+    /// Takes a connector out; false where there is none of this name.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the engine broke.
+    pub async fn remove(&self, name: &str) -> Result<bool, Fault> {
+        let name = name.to_owned();
+        let removed = self
+            .database
+            .write("remove-connector", move |tx| tx.execute("DELETE FROM connectors WHERE name = ?1", [name]));
+        Ok(removed.await? > 0)
     }
 
     /// Takes a connector in; true where it is new, false where the same one is there.
@@ -99,13 +142,13 @@ impl ConnectorStore {
     }
 }
 
-fn known(declared: &str, at: i64) -> Result<Known, Fault> {
-    let unreadable = |why: String| Fault::permanent("sync-service", "list-connectors", why);
-    let declared: Value = serde_json::from_str(declared).map_err(|error| unreadable(error.to_string()))?;
-    let words = |misfits: Vec<Misfit>| {
-        let words: Vec<String> = misfits.iter().map(|misfit| format!("{} {}", misfit.pointer, misfit.detail)).collect();
-        unreadable(words.join("; "))
-    };
-    let definition = ConnectorDefinition::read(&declared).map_err(words)?;
-    Ok(Known { definition, declared_at: Timestamp::from_micros(at) })
+fn declared(text: &str) -> Declared {
+    let declared: Value = serde_json::from_str(text).unwrap_or_default();
+    ConnectorDefinition::read(&declared).map_or_else(
+        |misfits| {
+            let config = declared["config"].as_object().map(definition::shown).unwrap_or_default();
+            Declared::Refused { config, misfits }
+        },
+        Declared::Read,
+    )
 }

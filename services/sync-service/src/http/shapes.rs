@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::capture::Progress;
-use crate::connectors::{Known, Source};
-use crate::queries::CopyLag;
+use crate::connectors::Declared;
+use crate::queries::{CopyLag, Faring};
+use crate::service::words;
 
 /// A connector as it is declared: `{"name", "config": {…}}`, in the keys that Debezium has for it.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -23,12 +24,13 @@ pub(crate) struct ConnectorBody(pub(crate) Map<String, Value>);
 pub(crate) struct ConnectorDocument {
     /// Its name.
     pub(crate) name: String,
-    /// `running`, `snapshot`, `retrying`, `idle`, or `unavailable` where this program cannot run it.
+    /// `running`, `snapshot`, `retrying`, `idle`; `failed` where it cannot be run as it is declared; `unavailable` where this
+    /// program has nothing to run it with.
     pub(crate) state: &'static str,
     /// More about that, where there is more.
     pub(crate) detail: Option<String>,
     /// Its class.
-    pub(crate) class: &'static str,
+    pub(crate) class: String,
     /// Its tables, and the topics that their changes come under.
     pub(crate) tables: Vec<TableDocument>,
     /// Its configuration as it was declared; a password is hidden.
@@ -51,28 +53,33 @@ pub(crate) struct TableDocument {
 
 impl ConnectorDocument {
     /// The document of a connector, and of how it fares where it runs.
-    pub(crate) fn new(known: &Known, progress: Option<&Progress>) -> Self {
-        let definition = &known.definition;
-        let (state, detail) = match (&definition.source, progress) {
-            (Source::Postgres { .. }, _) => {
+    pub(crate) fn new(one: &Faring) -> Self {
+        let known = &one.known;
+        let (class, tables, config) = match &known.declared {
+            Declared::Read(definition) => {
+                let table = |table| TableDocument { table: format!("{table}"), topic: definition.topic_of(table) };
+                let tables = definition.tables.iter().map(table).collect();
+                (definition.class().to_owned(), tables, definition.shown().clone())
+            }
+            Declared::Refused { config, .. } => {
+                let class = config.get("connector.class").and_then(Value::as_str).unwrap_or_default();
+                (class.to_owned(), Vec::new(), config.clone())
+            }
+        };
+        let (state, detail) = match &one.progress {
+            _ if !one.misfits.is_empty() => {
+                let problems = words("", &one.misfits).join("; ");
+                ("failed", Some(format!("It cannot be run as it is declared: {problems}")))
+            }
+            _ if known.definition().is_some_and(|definition| !definition.is_embedded()) => {
                 let detail = "Checked and kept; this program has no PostgreSQL source and does not run it. The password \
                               was not kept.";
                 ("unavailable", Some(detail.to_owned()))
             }
-            (Source::Sqlite { .. }, None) => ("idle", Some("It is run from the next start on.".to_owned())),
-            (Source::Sqlite { .. }, Some(progress)) => (state(progress), detail(&progress.status)),
+            None => ("idle", Some("It is run from the next start on.".to_owned())),
+            Some(progress) => (state(progress), detail(&progress.status)),
         };
-        let tables = definition.tables.iter();
-        let table = |table| TableDocument { table: format!("{table}"), topic: definition.topic_of(table) };
-        Self {
-            name: definition.name.clone(),
-            state,
-            detail,
-            class: definition.class(),
-            tables: tables.map(table).collect(),
-            config: definition.shown().clone(),
-            declared_at: known.declared_at,
-        }
+        Self { name: known.name.clone(), state, detail, class, tables, config, declared_at: known.declared_at }
     }
 }
 

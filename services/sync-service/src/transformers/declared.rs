@@ -4,7 +4,7 @@
 //!
 //! | kind | fields |
 //! | --- | --- |
-//! | `route` | `to`: messages of `topic` are handled as that topic's |
+//! | `route` | `to`: changes of `topic` are handled as that topic's: in the end `users` or `user_events` |
 //! | `rename` | `field`, `to` |
 //! | `filter` | `field`, and `is` or `is_not` a value: rows that do not fit are not in the copy |
 //! | `mask` | `field`, perhaps `keep_last`: a text's characters become `*` |
@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 use super::fields::{FieldType, Fields, KEPT, copies_of, fields_of, needed_by};
 use super::{Action, Enrichment, Piece, Route, Step, Transformers};
 use crate::connectors::Misfit;
+use crate::processors;
 
 /// The most transformers.
 const MAX: usize = 100;
@@ -37,6 +38,7 @@ pub(super) fn read(declared: &[Value]) -> Result<Transformers, Vec<Misfit>> {
         }
     }
     reading.cycles();
+    reading.ends();
     reading.schemas(&places);
     if reading.misfits.is_empty() { Ok(reading.read) } else { Err(reading.misfits) }
 }
@@ -206,6 +208,21 @@ impl Reading {
                     Some(next) => at.clone_from(&next.to),
                     None => break,
                 }
+            }
+        }
+    }
+
+    /// Refuses routes that end where nobody handles what comes, and routes that take a topic from who handles it.
+    fn ends(&mut self) {
+        let known = processors::topics_of_changes().join(" and ");
+        for (route, place) in self.read.routes.clone().iter().zip(self.route_places.clone()) {
+            let goes_on = self.read.routes.iter().any(|next| next.topic == route.to);
+            if !goes_on && !processors::handles(&route.to) {
+                let detail = format!("no processor handles the topic {:?}; {known} are handled", route.to);
+                self.refuse(&format!("/{place}/to"), detail);
+            } else if processors::handles(&route.topic) && route.topic != route.to {
+                let detail = format!("{:?} is handled as it is, its rows are no other topic's", route.topic);
+                self.refuse(&format!("/{place}/topic"), detail);
             }
         }
     }

@@ -95,6 +95,15 @@ fn a_route_that_leads_back_is_refused() {
 }
 
 #[test]
+fn a_route_to_where_nobody_handles_what_comes_is_refused() {
+    let route = |topic: &str, to: &str| json!({"kind": "route", "topic": topic, "to": to});
+    assert_eq!(refused(&json!([route("users", "nowhere")])), ["/0/to"]);
+    assert_eq!(refused(&json!([route("a", "b"), route("b", "orders")])), ["/1/to"], "the end of the way is wrong");
+    assert_eq!(refused(&json!([route("users", "user_events")])), ["/0/topic"], "rows of another kind");
+    assert_eq!(refused(&json!([route("users", "a"), route("a", "user_events")])), ["/0/topic"]);
+}
+
+#[test]
 fn all_problems_are_told_at_once() {
     let declared = json!([
         "text",

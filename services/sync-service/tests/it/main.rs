@@ -1,6 +1,7 @@
 //! sync-service from the outside: a real change log, copies that can be broken, and what becomes of them.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod connectors;
 mod kept;
 mod monitor;
 mod parking;

@@ -4,43 +4,64 @@ use axum::Router;
 use http::{Method, StatusCode};
 use madrigal_http::auth::Role;
 use madrigal_http::testing::{bearer, edge, send};
+use madrigal_sync_service::SyncService;
 use serde_json::{Value, json};
 
 use crate::shop::{Shop, caught_up};
 
-struct Desk {
+pub(crate) struct Desk {
     router: Router,
     operator: String,
     customer: String,
-    shop: Shop,
+    pub(crate) shop: Shop,
 }
 
 impl Desk {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let shop = Shop::open().await;
         shop.put(1, "one@example.com").await;
         shop.put_profile(2, "two@example.com", "no json").await;
         let sync = shop.sync().await;
         caught_up(&sync).await;
+        Self::of(shop, &sync)
+    }
+
+    /// The desk of a shop's sync-service.
+    pub(crate) fn of(shop: Shop, sync: &SyncService) -> Self {
         let (edge, signer) = edge(&shop.host);
         let token = |role| bearer(&signer, &shop.host, "1", role);
         let (operator, customer) = (token(Role::Operator), token(Role::Customer));
         Self { router: edge.wrap_service("sync-service", sync.router()), operator, customer, shop }
     }
 
-    async fn get(&self, path: &str) -> (StatusCode, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
         let (status, _, body) = send(&self.router, Method::GET, path, &[("authorization", &self.operator)], ()).await;
         (status, body)
     }
 
-    async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
         let (status, _, body) =
             send(&self.router, Method::POST, path, &[("authorization", &self.operator)], body).await;
         (status, body)
     }
+
+    pub(crate) async fn delete(&self, path: &str) -> (StatusCode, Value) {
+        let (status, _, body) =
+            send(&self.router, Method::DELETE, path, &[("authorization", &self.operator)], ()).await;
+        (status, body)
+    }
+
+    /// Where a declaration is wrong.
+    pub(crate) async fn refused(&self, declared: &Value) -> Vec<String> {
+        let (status, problem) = self.post("/v1/sync/connectors", declared).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+        let error =
+            |error: &Value| format!("{} {}", error["pointer"].as_str().unwrap(), error["detail"].as_str().unwrap());
+        problem["errors"].as_array().unwrap().iter().map(error).collect()
+    }
 }
 
-fn brief() -> Value {
+pub(crate) fn brief() -> Value {
     serde_json::from_str(include_str!("../../config/postgres-connector.json")).unwrap()
 }
 
@@ -99,7 +120,10 @@ async fn operators_see_lag_and_parked_keys_and_settle_them() {
     assert_eq!((status, &still["waiting"]), (StatusCode::OK, &json!(1)));
     let by_cause = json!({"cause": "profile is no JSON"});
     let (status, tried) = desk.post("/v1/sync/parked/retry", &by_cause).await;
-    assert_eq!((status, &tried["items"][0]["id"], &tried["items"][0]["waiting"]), (StatusCode::OK, &json!("users:2"), &json!(1)));
+    assert_eq!(
+        (status, &tried["items"][0]["id"], &tried["items"][0]["waiting"]),
+        (StatusCode::OK, &json!("users:2"), &json!(1))
+    );
     let (_, none) = desk.post("/v1/sync/parked/retry", &json!({"cause": "another"})).await;
     assert_eq!(none["items"], json!([]));
     desk.shop.put_profile(2, "two@example.com", "{}").await;
@@ -120,4 +144,7 @@ async fn customers_and_strangers_see_nothing() {
         let (status, ..) = send(&desk.router, Method::GET, path, &[], ()).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{path}");
     }
+    let path = "/v1/sync/connectors/postgres-connector";
+    let (status, ..) = send(&desk.router, Method::DELETE, path, &[("authorization", &desk.customer)], ()).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "{path}");
 }
