@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use http::HeaderValue;
+use madrigal_contracts::copies;
 use madrigal_core::{Currency, PositionToken};
 use madrigal_http::headers::MADRIGAL_LAG;
 use madrigal_http::openapi::Refusals;
@@ -141,6 +142,10 @@ async fn dashboard(
 ) -> Answered<Response> {
     caller.require_operator_or_service()?;
     let period = period(&figures, &query.from, &query.to, None, (DAYS, MOST_DAYS.0))?;
+    if let Some(seen) = &seen {
+        // It counts users, of whom it has a copy.
+        copies::fresh::has_seen(figures.users(), seen).await?;
+    }
     let lag = fresh(&figures, seen.as_ref()).await?;
     Ok(with_lag(Json(figures.board(period).await?).into_response(), lag))
 }

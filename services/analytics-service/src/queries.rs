@@ -2,8 +2,10 @@
 
 mod customer;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use madrigal_contracts::copies::CopyKeeper;
 use madrigal_core::{Fault, Host, PositionToken};
 use madrigal_sqlite::Database;
 
@@ -11,6 +13,7 @@ use crate::collectors::{Following, NotYet};
 use crate::dashboards::series::{self, AnalyticsRow};
 use crate::dashboards::tops;
 use crate::dashboards::{Board, Period, ProductRank, TopCustomer, TopProduct};
+use crate::users::Users;
 
 pub use customer::CustomersFigures;
 
@@ -47,6 +50,11 @@ impl Figures {
     pub async fn wait_for(&self, token: &PositionToken) -> Result<(), NotYet> {
         self.orders.wait_for(token, POSITION_WAIT).await?;
         self.products.wait_for(token, POSITION_WAIT).await
+    }
+
+    /// The copy of users that the dashboard counts.
+    pub(crate) fn users(&self) -> Arc<dyn CopyKeeper> {
+        Arc::new(Users::new(self.database.clone()))
     }
 
     /// How many events the figures are behind: of the order's log and of the catalogue's.

@@ -2,7 +2,9 @@
 //!
 //! The service that keeps a copy owns its schema; sync-service writes it by these calls and by nothing else. Every row
 //! carries its owner's [`RowVersion`], by which the copy refuses what is older. A service implements [`CopyKeeper`] for each
-//! copy and passes them to [`answering`].
+//! copy and passes them to [`answering`]. What users read of a copy waits for their own writes: [`fresh`].
+
+pub mod fresh;
 
 use std::sync::Arc;
 
@@ -11,6 +13,8 @@ use madrigal_core::{CallContext, Fault, LogEpoch, LogName, Position, RowVersion}
 use madrigal_http::calls::{Answer, Call, Calls};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use self::fresh::ReadFreshCopyRow;
 
 /// Up to which position of its source's log a copy has everything, but for the rows whose keys are parked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -286,6 +290,7 @@ pub fn answering(calls: Calls, copies: Vec<Arc<dyn CopyKeeper>>) -> Calls {
     calls
         .on::<ApplyRows>(Arc::clone(&kept))
         .on::<ReadCopyRow>(Arc::clone(&kept))
+        .on::<ReadFreshCopyRow>(Arc::clone(&kept))
         .on::<ReadAppliedThrough>(Arc::clone(&kept))
         .on::<ListCopyKeys>(Arc::clone(&kept))
         .on::<PageCopyRows>(Arc::clone(&kept))

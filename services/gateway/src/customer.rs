@@ -2,7 +2,8 @@
 //!
 //! One call per service: user-service, order-service and analytics-service at the same time, then catalog-service about what
 //! analytics-service proposes. A service that does not answer makes the overview partial, never wrong: `missing` names the
-//! parts that are not there. `asOf` says up to where each service's part is complete.
+//! parts that are not there. `asOf` says up to where each service's part is complete. A `Madrigal-Position` is passed on:
+//! each waits for it, a second at most; one that follows another history makes the whole a 412.
 //!
 //! Customers see their own overview only.
 
@@ -91,7 +92,8 @@ pub(crate) fn router(services: Storytellers) -> Router {
 }
 
 /// One customer across all services: who they are, their newest orders, what they spent, what they bought lately, and what
-/// they may like. Where a service does not answer its parts are named in `missing`. A customer sees their own only.
+/// they may like. Where a service does not answer its parts are named in `missing`. With the `Madrigal-Position` of a write each
+/// part waits for it, a second at most; `asOf` says up to where each is complete. A customer sees their own only.
 #[utoipa::path(get, path = "/v1/customers/{id}/overview", tag = "customers",
     params(("id" = i64, Path, description = "The user."), OverviewQuery),
     responses((status = 200, description = "The overview, as far as the services answer", body = CustomerOverview), Refusals),

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use madrigal_bus::DynTopicSource;
 use madrigal_cdc::{ChangeTopic, Key, RowVersions};
+use madrigal_contracts::copies::fresh::USERS_LOG;
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Fault, Host, LogName, PersonId};
 use madrigal_sqlite::changes::{CaptureOptions, CaptureTable, SqliteChanges};
 use madrigal_sqlite::{Database, sql};
 use madrigal_telemetry::Check;
 
-/// The log's name in positions and tokens, and the topic of the table `users`.
+/// The topic of the table `users`.
 const USERS: &str = "users";
 
 /// The topic of the table `user_events`.
@@ -31,7 +32,8 @@ const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// # Errors
 /// A [`Fault`] where the triggers cannot be made.
 pub(crate) async fn open(users: &Database, host: &Host) -> Result<SqliteChanges, Fault> {
-    let log = LogName::parse(USERS).ok_or_else(|| Fault::permanent("user-service", "capture", "no name of a log"))?;
+    let log =
+        LogName::parse(USERS_LOG).ok_or_else(|| Fault::permanent("user-service", "capture", "no name of a log"))?;
     let tables = vec![
         CaptureTable { table: USERS, versions: user_versions(), secret: &["password_hash"] },
         CaptureTable { table: USER_EVENTS, versions: RowVersions::immutable(), secret: &[] },

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod conflicts;
+mod positions;
 mod prefer;
 mod refusals;
 mod sessions;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use madrigal_bus::{Checkpoint, PollFrom, Start};
+use madrigal_bus::{Checkpoint, PollFrom};
 use madrigal_cdc::{ChangeSource, Key};
 use madrigal_consistency::row_set::PageRead;
 use madrigal_consistency::{Changed, Detail, Row, RowSet, SetDescription, number_key, row::key_number};
@@ -57,10 +57,7 @@ impl RowSet for UserTable {
     }
 
     async fn position(&self) -> Result<PositionToken, Fault> {
-        let changes = &self.state.changes;
-        let read = changes.read(PollFrom::Start(Start::Latest), 1, Duration::ZERO).await;
-        let read = read.map_err(|error| Fault::not_applied("user-service", "position of changes", error))?;
-        Ok(PositionToken::of(changes.log().clone(), read.epoch, read.end))
+        self.state.position().await
     }
 
     async fn changed(&self, after: Option<PositionToken>, limit: usize) -> Result<Option<Changed>, Fault> {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use madrigal_cdc::ChangeSource;
 use madrigal_conflict::Rules;
-use madrigal_core::{Fault, Host, PersonId};
+use madrigal_core::{Fault, Host, PersonId, PositionToken};
 use madrigal_http::TokenSigner;
 use madrigal_sqlite::{Database, SqliteChanges};
 
@@ -35,6 +36,20 @@ pub(crate) struct ServiceState {
     pub(crate) merge_rules: Rules,
     /// Clock and randomness.
     pub(crate) host: Host,
+}
+
+impl ServiceState {
+    /// How far the log of changes is: everything that was committed before is not beyond it.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the engine broke.
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    pub(crate) async fn position(&self) -> Result<PositionToken, Fault> {
+        let end = self.changes.end().await?;
+        Ok(PositionToken::of(self.changes.log().clone(), self.changes.epoch(), end))
+    }
 }
 
 /// Gives out ids of persons, each once.

@@ -1,11 +1,10 @@
 //! Searching users, for operators: served by the catalogue's copy, the index `users`.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use madrigal_contracts::copies::fresh;
 use madrigal_http::openapi::Refusals;
 use madrigal_http::page::page_limit;
 use madrigal_http::problem::{self, Answered};
@@ -17,8 +16,6 @@ use crate::users_index::UsersIndex;
 
 /// The longest search, in characters.
 const MAX_CHARS: usize = 200;
-/// How long a read waits for the position that it names.
-const POSITION_WAIT: Duration = Duration::from_secs(2);
 
 /// The route of the index, without the edge's layers.
 pub(crate) fn router(index: UsersIndex) -> Router {
@@ -41,7 +38,8 @@ pub(super) struct UserSearch {
     limit: Option<u32>,
 }
 
-/// Finds users by name or address, in the order of their numbers. Operators only. A copy: `lastSyncAt` says how old each is.
+/// Finds users by name or address, in the order of their numbers. Operators only. A copy: `lastSyncAt` says how old each is;
+/// with the `Madrigal-Position` of a write it has at least that.
 #[utoipa::path(get, path = "/v1/users/search", tag = "users", params(UserSearch),
     responses((status = 200, description = "`items` (users) and `next`", body = Object), Refusals),
     security(("bearer" = [])))]
@@ -58,12 +56,13 @@ pub(super) async fn search_users(
         return Err(problem::invalid_query(vec![FieldError { pointer: "/q".to_owned(), detail }]));
     }
     let after: Option<i64> = Cursor::key(query.cursor.as_deref())?;
-    if let Some(token) = &seen
-        && !index.has_reached(token, POSITION_WAIT).await.map_err(|fault| problem::from_fault(&fault))?
-    {
-        return Err(problem::not_yet_visible(1));
+    if let Some(seen) = &seen {
+        fresh::has_seen(index.keeper(), seen).await?;
     }
     let found = index.search(&query.q, after.unwrap_or(0), limit).await.map_err(|fault| problem::from_fault(&fault))?;
     let next = found.next.map(|last| Cursor(last).to_text());
     Ok(Json(Page { items: found.items, next }).into_response())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,6 @@
 //! Searching users.
 
-use std::time::Duration;
-
-use madrigal_contracts::copies::CopyKeeper;
-use madrigal_core::{Fault, PositionToken, tasks};
+use madrigal_core::Fault;
 use madrigal_sqlite::sql;
 use madrigal_tantivy::analysis::folded;
 use serde_json::Value;
@@ -12,8 +9,6 @@ use super::{UsersIndex, keeper};
 
 /// The most words of a search; further ones are passed over.
 const MAX_WORDS: usize = 8;
-/// How often the index is asked how far it is, while it is waited for.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// What a search found.
 #[derive(Debug)]
@@ -46,27 +41,6 @@ impl UsersIndex {
         let next = if found.len() > limit { found.get(limit - 1).map(|(id, _)| *id) } else { None };
         found.truncate(limit);
         Ok(UsersFound { items: found.into_iter().map(|(_, document)| document).collect(), next })
-    }
-
-    /// Waits until the index has everything that `token` names of its sources, at most `limit`; whether it has.
-    ///
-    /// # Errors
-    /// A [`Fault`] if the engine broke.
-    ///
-    /// # Cancellation
-    /// Safe: reads only.
-    pub(crate) async fn has_reached(&self, token: &PositionToken, limit: Duration) -> Result<bool, Fault> {
-        let until = tasks::instant() + limit;
-        loop {
-            let applied = self.applied_through().await?;
-            let behind = applied.iter().any(|place| {
-                token.component(&place.log).is_some_and(|(epoch, at)| epoch == place.epoch && at > place.position)
-            });
-            if !behind || tasks::instant() >= until {
-                return Ok(!behind);
-            }
-            tasks::sleep(LOOK_EVERY).await;
-        }
     }
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use futures::future::{OptionFuture, join3};
 use madrigal_contracts::analytics::{CustomerFigures, GetCustomerFigures};
 use madrigal_contracts::catalog::QuoteProducts;
-use madrigal_contracts::copies::{CopyRow, ReadCopyRow};
+use madrigal_contracts::copies::CopyRow;
+use madrigal_contracts::copies::fresh::{FreshCopyRow, ReadFreshCopyRow};
 use madrigal_contracts::order::{CustomerOrders, ListCustomerOrders};
 use madrigal_core::{CallContext, Fault, PersonId, PositionToken};
 use madrigal_http::Neighbour;
@@ -24,7 +25,7 @@ const USERS: &str = "users.key-value";
 /// The overview of a customer.
 ///
 /// # Errors
-/// 404 where every service answers and none knows of them.
+/// 404 where every service answers and none knows of them; 412 where one follows another history than `seen` names.
 pub(super) async fn overview(
     services: &Storytellers,
     context: &CallContext,
@@ -32,9 +33,9 @@ pub(super) async fn overview(
     include: Include,
     seen: Option<PositionToken>,
 ) -> Answered<CustomerOverview> {
-    let read = ReadCopyRow { copy: USERS.to_owned(), key: user_id.to_string() };
+    let read = ReadFreshCopyRow { copy: USERS.to_owned(), key: user_id.to_string(), seen: seen.clone() };
     let list = ListCustomerOrders { user_id, limit: ORDERS, seen: seen.clone() };
-    let figures = GetCustomerFigures { user_id, seen };
+    let figures = GetCustomerFigures { user_id, seen: seen.clone() };
     let asked_orders: OptionFuture<_> = include.orders.then(|| services.orders.call(context, list)).into();
     let asked_figures: OptionFuture<_> = include.figures().then(|| services.analytics.call(context, figures)).into();
     let (user, orders, figures) = join3(services.users.call(context, read), asked_orders, asked_figures).await;
@@ -50,7 +51,9 @@ pub(super) async fn overview(
         missing: Vec::new(),
     };
     let known = match user {
-        Ok(row) => {
+        Ok(FreshCopyRow { row, position }) => {
+            same_history(seen.as_ref(), &position)?;
+            overview.as_of.insert("user-service", position);
             overview.user = row.and_then(shown);
             overview.user.is_some()
         }
@@ -61,6 +64,7 @@ pub(super) async fn overview(
     };
     match orders {
         Some(Ok(CustomerOrders { orders, position })) => {
+            same_history(seen.as_ref(), &position)?;
             overview.as_of.insert("order-service", position);
             overview.orders = Some(orders);
         }
@@ -69,6 +73,7 @@ pub(super) async fn overview(
     }
     match figures {
         Some(Ok(figures)) => {
+            same_history(seen.as_ref(), &figures.position)?;
             recommend(&mut overview, services, context, include, &figures).await;
             let CustomerFigures { spending, recent, position, .. } = figures;
             overview.as_of.insert("analytics-service", position);
@@ -92,6 +97,13 @@ pub(super) async fn overview(
         return Err(problem::not_found("such customer"));
     }
     Ok(overview)
+}
+
+/// Refuses an answer of another history of a log than the caller has seen: positions say nothing then, and no waiting helps.
+fn same_history(seen: Option<&PositionToken>, position: &PositionToken) -> Answered<()> {
+    let mut seen = seen.into_iter().flat_map(PositionToken::components);
+    let differs = |log, epoch| position.component(log).is_some_and(|(known, _)| known != epoch);
+    if seen.any(|(log, epoch, _)| differs(log, epoch)) { Err(problem::other_epoch()) } else { Ok(()) }
 }
 
 /// What analytics-service proposes, as far as catalog-service sells it.

@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use async_trait::async_trait;
 use http::{Method, StatusCode};
 use madrigal_contracts::analytics::{CustomerFigures, GetCustomerFigures, RecentProduct, Spending};
 use madrigal_contracts::catalog::{Quote, QuoteProducts};
-use madrigal_contracts::copies::{CopyRow, ReadCopyRow};
+use madrigal_contracts::copies::CopyRow;
+use madrigal_contracts::copies::fresh::{FreshCopyRow, ReadFreshCopyRow};
 use madrigal_contracts::order::{CustomerOrders, ListCustomerOrders, OrderBrief};
 use madrigal_core::{
     BasisPoints, CallContext, Currency, Fault, Host, LogEpoch, LogName, Money, Position, PositionToken, RowVersion,
@@ -17,28 +18,36 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// Counts who was asked how often.
+/// Counts who was asked how often, and keeps the positions that they were told to have.
 #[derive(Clone, Default)]
-struct Counted(Arc<Mutex<BTreeMap<&'static str, u32>>>);
+struct Counted(Arc<Mutex<BTreeMap<&'static str, u32>>>, Arc<Mutex<BTreeMap<&'static str, PositionToken>>>);
 
 impl Counted {
     fn one(&self, service: &'static str) {
         *self.0.lock().unwrap().entry(service).or_default() += 1;
     }
+
+    fn told(&self, service: &'static str, seen: Option<PositionToken>) {
+        seen.map(|seen| self.1.lock().unwrap().insert(service, seen));
+    }
 }
 
 fn token(log: &str) -> PositionToken {
-    PositionToken::of(LogName::parse(log).unwrap(), LogEpoch::new(&Host::seeded(1)), Position(7))
+    // An id of its own tells the time that it was made: one for all tokens.
+    static EPOCH: LazyLock<LogEpoch> = LazyLock::new(|| LogEpoch::new(&Host::seeded(1)));
+    PositionToken::of(LogName::parse(log).unwrap(), *EPOCH, Position(7))
 }
 
 #[async_trait]
-impl Answer<ReadCopyRow> for Counted {
-    async fn answer(&self, _: CallContext, call: ReadCopyRow) -> Result<Option<CopyRow>, Fault> {
+impl Answer<ReadFreshCopyRow> for Counted {
+    async fn answer(&self, _: CallContext, call: ReadFreshCopyRow) -> Result<FreshCopyRow, Fault> {
         self.one("user-service");
         let row = json!({ "id": 7, "username": "anna", "email": "anna@example.org", "profile": {}, "createdAt": "x",
             "lastSyncAt": "y" });
         let version = RowVersion::new(1, 4).unwrap();
-        Ok((call.key == "7").then_some(CopyRow { key: call.key, version, row: Some(row) }))
+        self.told("user-service", call.seen);
+        let row = (call.key == "7").then_some(CopyRow { key: call.key, version, row: Some(row) });
+        Ok(FreshCopyRow { row, position: token("users") })
     }
 }
 
@@ -46,6 +55,7 @@ impl Answer<ReadCopyRow> for Counted {
 impl Answer<ListCustomerOrders> for Counted {
     async fn answer(&self, _: CallContext, call: ListCustomerOrders) -> Result<CustomerOrders, Fault> {
         self.one("order-service");
+        self.told("order-service", call.seen);
         let order = OrderBrief {
             order_id: "o-1".to_owned(),
             status: "confirmed".to_owned(),
@@ -64,6 +74,7 @@ impl Answer<ListCustomerOrders> for Counted {
 impl Answer<GetCustomerFigures> for Counted {
     async fn answer(&self, _: CallContext, call: GetCustomerFigures) -> Result<CustomerFigures, Fault> {
         self.one("analytics-service");
+        self.told("analytics-service", call.seen);
         if call.user_id.0 != 7 {
             let (spending, recent, candidates) = Default::default();
             return Ok(CustomerFigures { spending, recent, candidates, position: token("order") });
@@ -117,7 +128,7 @@ impl Shop {
         };
         let handler = Arc::new(counted.clone());
         let services = Storytellers {
-            users: to(Calls::new("user-service").on::<ReadCopyRow>(Arc::clone(&handler))),
+            users: to(Calls::new("user-service").on::<ReadFreshCopyRow>(Arc::clone(&handler))),
             orders: to(Calls::new("order-service").on::<ListCustomerOrders>(Arc::clone(&handler))),
             analytics: to(Calls::new("analytics-service").on::<GetCustomerFigures>(Arc::clone(&handler))),
             catalog: to(Calls::new("catalog-service").on::<QuoteProducts>(handler)),
@@ -149,7 +160,33 @@ async fn an_overview_asks_each_service_once() {
     assert_eq!(body["recommendations"].as_array().unwrap().len(), 1, "only what is for sale");
     let as_of = body["asOf"].as_object().unwrap();
     assert!(as_of.values().all(|token| token.as_str().unwrap().parse::<PositionToken>().is_ok()), "{as_of:?}");
-    assert_eq!(as_of.keys().collect::<Vec<_>>(), ["analytics-service", "order-service"]);
+    assert_eq!(as_of.keys().collect::<Vec<_>>(), ["analytics-service", "order-service", "user-service"]);
+}
+
+#[tokio::test]
+async fn a_position_is_passed_to_every_service_and_another_history_of_one_is_refused() {
+    let shop = Shop::new();
+    let ask = async |seen: &str| {
+        let bearer = bearer(&shop.signer, &shop.host, "7", Role::Customer);
+        let headers = [("authorization", bearer.as_str()), ("madrigal-position", seen)];
+        let path = "/v1/customers/7/overview";
+        let (status, _, body) = testing::send(&shop.router, Method::GET, path, &headers, ()).await;
+        (status.as_u16(), body["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let mut seen = token("order");
+    seen.merge(&token("users"));
+    assert_eq!(ask(&seen.to_string()).await, (200, String::new()));
+    let told = shop.counted.1.lock().unwrap().clone();
+    let all = ["analytics-service", "order-service", "user-service"];
+    assert_eq!(told, BTreeMap::from(all.map(|service| (service, seen.clone()))));
+    let other = LogEpoch::new(&Host::seeded(2));
+    for log in ["users", "order"] {
+        let seen = PositionToken::of(LogName::parse(log).unwrap(), other, Position(1));
+        assert_eq!(ask(&seen.to_string()).await, (412, "other-epoch".to_owned()), "{log}");
+    }
+    assert_eq!(ask("nonsense").await, (400, "invalid-header".to_owned()));
+    let unknown = PositionToken::of(LogName::parse("catalog").unwrap(), other, Position(1));
+    assert_eq!(ask(&unknown.to_string()).await, (200, String::new()), "nobody of these follows that log");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::ETAG;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use madrigal_core::PersonId;
 use madrigal_http::openapi::Refusals;
 use madrigal_http::page::page_limit;
@@ -13,6 +13,7 @@ use madrigal_http::{Answered, Body, Caller, Context, Cursor, IfMatch, Page, Path
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
+use super::positions::reaching;
 use super::refusals::no_such;
 use crate::commands::{self, ChangeError, ChooseError, ChooseValue};
 use crate::models::{Choice, User, UserConflict};
@@ -74,7 +75,8 @@ pub(super) async fn list(
         ("If-Match" = String, Header, description = "The ETag of the user's version that the choice is based on"),
     ),
     request_body = ChooseBody,
-    responses((status = 200, description = "The user as it is now", body = User, headers(("ETag" = String))), Refusals)
+    responses((status = 200, description = "The user as it is now", body = User,
+        headers(("ETag" = String), ("Madrigal-Position" = String))), Refusals)
 )]
 pub(super) async fn choose(
     State(state): State<Arc<ServiceState>>,
@@ -83,7 +85,7 @@ pub(super) async fn choose(
     IfMatch(expected): IfMatch,
     Context(context): Context,
     Body(ChooseBody { choice }, _): Body<ChooseBody>,
-) -> Answered<impl IntoResponse> {
+) -> Answered<Response> {
     caller.may_act_for(user)?;
     let user = match commands::choose(&state, ChooseValue { user, conflict, choice, expected }, context).await {
         Ok(user) => user,
@@ -98,5 +100,5 @@ pub(super) async fn choose(
         }
         Err(ChooseError::Change(error)) => return Err(error.into()),
     };
-    Ok(([(ETAG, etag(user.version))], Json(user)))
+    Ok(reaching(&state, ([(ETAG, etag(user.version))], Json(user)).into_response()).await)
 }

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::header::{ETAG, LOCATION};
-use axum::response::IntoResponse;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 use madrigal_core::{PersonId, Position};
+use madrigal_http::headers::MADRIGAL_LAG;
 use madrigal_http::openapi::Refusals;
 use madrigal_http::page::page_limit;
 use madrigal_http::{
-    Answered, Body, Caller, Context, Cursor, FieldError, IfMatch, MaybeCaller, MergePatch, Page, Path, Query, body,
-    etag, problem,
+    Answered, Body, Caller, Context, Cursor, FieldError, IfMatch, MaybeCaller, MergePatch, Page, Path, Query,
+    SeenPosition, body, etag, problem,
 };
 use serde_json::Value;
 
@@ -20,6 +21,7 @@ use super::bodies::{
     ChangedUser, CheckedFields, NewPassword, NewUser, UserPatch, WhichPage, WhichUsers, checked_fields,
     checked_profile, checked_profile_patch,
 };
+use super::positions::{must_have, reaching};
 use super::prefer::{MERGE, PREFERENCE_APPLIED, PreferMerge};
 use super::refusals::no_such;
 use crate::commands::{self, ChangeError, ChangePasswordError, ChangeUser, Changed, EraseError, RegisterUser};
@@ -40,7 +42,8 @@ const MAX_NAME_CHARS: usize = 100;
     request_body = NewUser,
     responses(
         (status = 201, description = "Registered", body = User,
-            headers(("Location" = String), ("ETag" = String, description = "The user's version"))),
+            headers(("Location" = String), ("ETag" = String, description = "The user's version"),
+                ("Madrigal-Position" = String))),
         Refusals,
     )
 )]
@@ -49,7 +52,7 @@ pub(super) async fn register(
     caller: MaybeCaller,
     Context(context): Context,
     Body(new, _): Body<NewUser>,
-) -> Answered<impl IntoResponse> {
+) -> Answered<Response> {
     if new.created_at.is_some() && caller.0.is_none_or(|caller| caller.require_operator_or_service().is_err()) {
         return Err(problem::forbidden("Only operators who import users say when these registered."));
     }
@@ -67,7 +70,7 @@ pub(super) async fn register(
     let command = RegisterUser { email, username, password: new.password, profile, imported_from: new.created_at };
     let user = commands::register(&state, command, context).await?;
     let headers = [(LOCATION, format!("/v1/users/{}", user.id)), (ETAG, format!("\"{}\"", user.version))];
-    Ok((StatusCode::CREATED, headers, Json(user)))
+    Ok(reaching(&state, (StatusCode::CREATED, headers, Json(user)).into_response()).await)
 }
 
 /// Lists users in the order of their ids, or finds one by name. For operators and services.
@@ -126,7 +129,7 @@ pub(super) async fn show(
     request_body(content = UserPatch, content_type = "application/merge-patch+json"),
     responses(
         (status = 200, description = "The user as it is now", body = ChangedUser,
-            headers(("ETag" = String), ("Preference-Applied" = Option<String>))),
+            headers(("ETag" = String), ("Preference-Applied" = Option<String>), ("Madrigal-Position" = String))),
         Refusals,
     )
 )]
@@ -138,7 +141,7 @@ pub(super) async fn change(
     PreferMerge(merge): PreferMerge,
     Context(context): Context,
     MergePatch(members, _): MergePatch,
-) -> Answered<impl IntoResponse> {
+) -> Answered<Response> {
     caller.may_act_for(id)?;
     let nulls = members.iter().filter(|(_, value)| value.is_null());
     let mut wrong: Vec<FieldError> =
@@ -164,7 +167,7 @@ pub(super) async fn change(
     if merge {
         response.headers_mut().insert(PREFERENCE_APPLIED, MERGE);
     }
-    Ok(response)
+    Ok(reaching(&state, response).await)
 }
 
 /// Erases a person, for ever: the row goes, and everything personal in events, orders and mails becomes unreadable. For
@@ -175,7 +178,7 @@ pub(super) async fn change(
         ("id" = i64, Path, description = "The user"),
         ("If-Match" = String, Header, description = "The ETag of the version that was read"),
     ),
-    responses((status = 204, description = "Erased"), Refusals)
+    responses((status = 204, description = "Erased", headers(("Madrigal-Position" = String))), Refusals)
 )]
 pub(super) async fn erase(
     State(state): State<Arc<ServiceState>>,
@@ -183,13 +186,13 @@ pub(super) async fn erase(
     Path(id): Path<PersonId>,
     IfMatch(expected): IfMatch,
     Context(context): Context,
-) -> Answered<StatusCode> {
+) -> Answered<Response> {
     caller.may_act_for(id)?;
     if caller.is_service() {
         caller.require_operator()?;
     }
     match commands::erase(&state, id, expected, context).await {
-        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Ok(()) => Ok(reaching(&state, StatusCode::NO_CONTENT.into_response()).await),
         Err(EraseError::Unknown) => Err(no_such(&caller)),
         Err(error) => Err(error.into()),
     }
@@ -201,7 +204,8 @@ pub(super) async fn erase(
     params(("id" = i64, Path, description = "The user")),
     request_body = NewPassword,
     responses(
-        (status = 204, description = "Changed", headers(("ETag" = String, description = "The user's version"))),
+        (status = 204, description = "Changed",
+            headers(("ETag" = String, description = "The user's version"), ("Madrigal-Position" = String))),
         Refusals,
     )
 )]
@@ -211,7 +215,7 @@ pub(super) async fn change_password(
     Path(id): Path<PersonId>,
     Context(context): Context,
     Body(NewPassword { current, new }, _): Body<NewPassword>,
-) -> Answered<impl IntoResponse> {
+) -> Answered<Response> {
     caller.may_act_for(id)?;
     if caller.is_service() {
         caller.require_operator()?;
@@ -221,23 +225,32 @@ pub(super) async fn change_password(
         Err(ChangePasswordError::Unknown) => return Err(no_such(&caller)),
         Err(error) => return Err(error.into()),
     };
-    Ok((StatusCode::NO_CONTENT, [(ETAG, etag(version))]))
+    Ok(reaching(&state, (StatusCode::NO_CONTENT, [(ETAG, etag(version))]).into_response()).await)
 }
 
-/// Shows the read model of a user: names, avatar, how many events, when the last.
+/// Shows the read model of a user: names, avatar, how many events, when the last. A view over the tables, never behind them:
+/// a position is looked at and not waited for.
 #[utoipa::path(
     get, path = "/v1/users/{id}/profile", tag = "users", operation_id = "getUserProfile",
     params(("id" = i64, Path, description = "The user")),
-    responses((status = 200, description = "The profile", body = UserProfile), Refusals)
+    responses((status = 200, description = "The profile", body = UserProfile, headers(("Madrigal-Lag" = String))), Refusals)
 )]
 pub(super) async fn profile(
     State(state): State<Arc<ServiceState>>,
     caller: Caller,
     Path(id): Path<PersonId>,
-) -> Answered<Json<UserProfile>> {
+    SeenPosition(seen): SeenPosition,
+) -> Answered<Response> {
     caller.may_act_for(id)?;
+    if let Some(seen) = &seen {
+        must_have(&state, seen).await?;
+    }
     let found = state.users.read("find-profile", move |connection| projections::user_profile(connection, id)).await?;
-    found.map(Json).ok_or_else(|| no_such(&caller))
+    let mut response = found.map(Json).ok_or_else(|| no_such(&caller))?.into_response();
+    if seen.is_none() {
+        response.headers_mut().insert(MADRIGAL_LAG, HeaderValue::from(0));
+    }
+    Ok(response)
 }
 
 /// Lists what happened to a user, oldest first, personal fields readable.

@@ -9,6 +9,7 @@ mod erasing;
 mod logging_in;
 mod merging;
 mod passwords;
+mod positions;
 mod reading;
 mod registering;
 mod secrets;
