@@ -18,13 +18,16 @@ use madrigal_sqlite::{Database, DatabaseOptions, Migration, applied};
 /// The copy's name.
 pub(crate) const COPY: &str = "users.index";
 
-const STEPS: &[Migration] = &[Migration {
-    version: 1,
-    name: "users and the terms that find them",
-    sql: "CREATE TABLE users (id INTEGER PRIMARY KEY, version INTEGER NOT NULL, row TEXT) STRICT;
+const STEPS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "users and the terms that find them",
+        sql: "CREATE TABLE users (id INTEGER PRIMARY KEY, version INTEGER NOT NULL, row TEXT) STRICT;
           CREATE INDEX users_live ON users (id, version) WHERE row IS NOT NULL;
           CREATE TABLE terms (term TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (term, id)) WITHOUT ROWID, STRICT;",
-}];
+    },
+    Migration { version: 2, name: "the terms of a user", sql: "CREATE INDEX terms_of ON terms (id);" },
+];
 
 /// The index. Cheap to clone.
 #[derive(Debug, Clone)]

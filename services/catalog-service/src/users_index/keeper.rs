@@ -1,4 +1,9 @@
-//! The copy `users.index`, as sync-service writes it.
+//! The copy `users.index`, as sync-service writes it and the monitor reads it.
+//!
+//! To whoever compares or replaces rows a row is what is stored of it *and* the terms that find it: where these are not the
+//! words of the row, it is shown with a name that no owner has, so that it differs and its repair writes both anew.
+
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use madrigal_contracts::copies::{
@@ -6,7 +11,7 @@ use madrigal_contracts::copies::{
 };
 use madrigal_core::{Fault, LogName, RowVersion, Timestamp};
 use madrigal_sqlite::{applied, sql};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{COPY, UsersIndex, terms};
 
@@ -38,7 +43,7 @@ impl CopyKeeper for UsersIndex {
 
     async fn read(&self, key: &str) -> Result<Option<CopyRow>, Fault> {
         let Ok(id) = key.parse::<i64>() else { return Ok(None) };
-        self.database.read("read-user", move |connection| there(connection, id)).await
+        self.database.read("read-user", move |connection| found(connection, id)).await
     }
 
     async fn applied_through(&self) -> Result<Vec<AppliedThrough>, Fault> {
@@ -67,8 +72,10 @@ impl CopyKeeper for UsersIndex {
                 let mut select = connection
                     .prepare_cached("SELECT id, version, row FROM users WHERE id > ?1 ORDER BY id LIMIT ?2")?;
                 let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-                let rows = select
-                    .query_map([after, limit], |found| Ok(copied(found.get(0)?, found.get(1)?, found.get(2)?)))?;
+                let rows = select.query_map([after, limit], |found| {
+                    let id = found.get(0)?;
+                    marked(connection, id, copied(id, found.get(1)?, found.get(2)?))
+                })?;
                 rows.collect()
             })
             .await
@@ -89,7 +96,7 @@ fn apply(tx: &sql::Transaction<'_>, row: &CopyRow, now: Timestamp) -> sql::Resul
     let refused = |cause: &str| Ok(RowOutcome::Refused { cause: cause.to_owned() });
     let Ok(id) = row.key.parse::<i64>() else { return refused("the key is no number") };
     let before = there(tx, id)?;
-    match before.as_ref().map(|before| row.version.cmp(&before.version)) {
+    match before.map(|before| row.version.cmp(&before)) {
         Some(std::cmp::Ordering::Less) => return Ok(RowOutcome::Older),
         Some(std::cmp::Ordering::Equal) => return Ok(RowOutcome::Repeated),
         _ => {}
@@ -98,8 +105,8 @@ fn apply(tx: &sql::Transaction<'_>, row: &CopyRow, now: Timestamp) -> sql::Resul
         Ok(document) => document,
         Err(cause) => return refused(cause),
     };
-    for term in before.as_ref().and_then(|before| before.row.as_ref()).map(terms::of_row).unwrap_or_default() {
-        tx.prepare_cached("DELETE FROM terms WHERE term = ?1 AND id = ?2")?.execute(sql::params![term, id])?;
+    if before.is_some() {
+        forget_terms(tx, id)?;
     }
     write(tx, id, row.version, document.as_ref())?;
     Ok(RowOutcome::Applied)
@@ -147,21 +154,21 @@ fn replace(tx: &sql::Transaction<'_>, rows: &[ReplaceRow], now: Timestamp) -> sq
             replaced.push(refused("the key is no number"));
             continue;
         };
-        if there(tx, id)? != row.seen {
+        if found(tx, id)? != row.seen {
             replaced.push(Replaced::Changed);
             continue;
         }
         let fields = row.with.as_ref().and_then(|with| with.row.as_ref());
         match fields.map(|fields| document(id, fields, now)).transpose() {
             Ok(document) => {
-                writing.push((id, row.with.as_ref().map(|with| with.version), document, row.seen.is_some()));
+                writing.push((id, row.with.as_ref().map(|with| with.version), document));
                 replaced.push(Replaced::Done);
             }
             Err(cause) => replaced.push(refused(cause)),
         }
     }
-    forget_terms(tx, writing.iter().filter(|(.., known)| *known).map(|(id, ..)| *id))?;
-    for (id, version, document, _) in &writing {
+    for (id, version, document) in &writing {
+        forget_terms(tx, *id)?;
         match version {
             Some(version) => write(tx, *id, *version, document.as_ref())?,
             None => drop(tx.prepare_cached("DELETE FROM users WHERE id = ?1")?.execute([id])?),
@@ -170,29 +177,51 @@ fn replace(tx: &sql::Transaction<'_>, rows: &[ReplaceRow], now: Timestamp) -> sq
     Ok(replaced)
 }
 
-/// Takes away every term of these users. Terms are kept by their text, and the row under which one was put may be damaged:
-/// so all of them are looked through, once for all users of a call.
-fn forget_terms(tx: &sql::Transaction<'_>, ids: impl Iterator<Item = i64>) -> sql::Result<()> {
-    let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
-    if ids.is_empty() {
-        return Ok(());
-    }
-    tx.execute(&format!("DELETE FROM terms WHERE id IN ({})", ids.join(",")), []).map(drop)
+/// Takes away every term of a user, whatever row they were made of: that may be damaged, and so may they.
+fn forget_terms(tx: &sql::Transaction<'_>, id: i64) -> sql::Result<()> {
+    tx.prepare_cached("DELETE FROM terms WHERE id = ?1")?.execute([id]).map(drop)
 }
 
-pub(super) fn there(connection: &sql::Connection, id: i64) -> sql::Result<Option<CopyRow>> {
+/// The version of the row that is there.
+fn there(connection: &sql::Connection, id: i64) -> sql::Result<Option<RowVersion>> {
     use sql::OptionalExtension;
     connection
+        .prepare_cached("SELECT version FROM users WHERE id = ?1")?
+        .query_row([id], |found| found.get(0).map(version))
+        .optional()
+}
+
+/// The row that is there, as it is compared.
+fn found(connection: &sql::Connection, id: i64) -> sql::Result<Option<CopyRow>> {
+    use sql::OptionalExtension;
+    let row = connection
         .prepare_cached("SELECT version, row FROM users WHERE id = ?1")?
         .query_row([id], |found| Ok(copied(id, found.get(0)?, found.get(1)?)))
-        .optional()
+        .optional()?;
+    row.map(|row| marked(connection, id, row)).transpose()
+}
+
+/// The row, with a mark in the place of its name where the terms that are stored are not its words. One that is damaged
+/// itself differs without it.
+fn marked(connection: &sql::Connection, id: i64, mut row: CopyRow) -> sql::Result<CopyRow> {
+    if let Some(document @ Value::Object(_)) = &mut row.row {
+        let mut select = connection.prepare_cached("SELECT term FROM terms WHERE id = ?1")?;
+        let stored = select.query_map([id], |found| found.get(0))?.collect::<sql::Result<BTreeSet<String>>>()?;
+        if stored != terms::of_row(document) {
+            document["username"] = json!({ "username": document["username"], "terms": "are not its words" });
+        }
+    }
+    Ok(row)
 }
 
 /// A row as it is stored; text that is no JSON is told as it is, so that it is found and repaired.
 pub(super) fn copied(id: i64, version: i64, row: Option<String>) -> CopyRow {
     let row = row.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
-    let version = u64::try_from(version).ok().and_then(|packed| RowVersion::try_from(packed).ok()).unwrap_or_default();
-    CopyRow { key: id.to_string(), version, row }
+    CopyRow { key: id.to_string(), version: self::version(version), row }
+}
+
+fn version(packed: i64) -> RowVersion {
+    u64::try_from(packed).ok().and_then(|packed| RowVersion::try_from(packed).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use madrigal_consistency::{Detail, RepairRow, Repaired, Row, RowSet, Seen, number_key};
+use madrigal_contracts::rows::kept::{KeptRows, USER_FIELDS};
 use madrigal_core::{Host, LogEpoch, Position};
 use serde_json::json;
 
@@ -111,4 +113,48 @@ async fn a_repair_replaces_exactly_the_row_that_was_seen_and_the_terms_that_find
     let seen = index.read("7").await.unwrap();
     assert_eq!(replaced(seen, Some(deleted(7, 4))).await, Replaced::Done);
     assert_eq!((found(&index, "right").await, index.page(0, 10).await.unwrap()), (vec![], vec![deleted(7, 4)]));
+}
+
+#[tokio::test]
+async fn a_row_that_other_words_find_differs_and_its_repair_writes_its_own_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = opened(dir.path()).await;
+    apply(&index, vec![user(7, 1, "anna"), user(8, 1, "bert")]).await;
+    let set = KeptRows::new(index.keeper(), USER_FIELDS);
+    let shown = async || -> Row { set.by_key(vec![number_key(7)], Detail::Content).await.unwrap().remove(0) };
+    let sound = shown().await;
+    let fields: Vec<String> = USER_FIELDS.iter().map(|field| (*field).to_owned()).collect();
+    for damage in [
+        "DELETE FROM terms WHERE id = 7",
+        "DELETE FROM terms WHERE id = 7 AND term = 'anna'",
+        "INSERT INTO terms (term, id) VALUES ('somebody', 7)",
+        "UPDATE terms SET id = 8 WHERE term = 'anna'",
+    ] {
+        index.database.write("break", move |tx| tx.execute(damage, [])).await.unwrap();
+        let damaged = shown().await;
+        assert_ne!(damaged.content, sound.content, "{damage}");
+        assert_eq!(damaged.version, sound.version);
+        let seen = Some(Seen::of(&damaged, &fields));
+        let repair = RepairRow { key: number_key(7), seen, fields: fields.clone(), row: Some(sound.clone()) };
+        assert_eq!(set.repair(repair).await.unwrap(), Repaired::Done, "{damage}");
+        assert_eq!(shown().await, sound, "{damage}");
+        assert!(found(&index, "anna").await.contains(&7) && found(&index, "somebody").await.is_empty(), "{damage}");
+    }
+}
+
+#[tokio::test]
+async fn a_rebuild_replaces_a_row_that_other_words_find() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = opened(dir.path()).await;
+    apply(&index, vec![user(7, 1, "anna")]).await;
+    index.database.write("break", |tx| tx.execute("DELETE FROM terms", [])).await.unwrap();
+    let seen = index.page(0, 10).await.unwrap().pop();
+    assert_eq!(seen, index.read("7").await.unwrap());
+    let rows = vec![ReplaceRow { key: "7".to_owned(), seen, with: Some(user(7, 1, "anna")) }];
+    assert_eq!(index.replace(rows).await.unwrap(), [Replaced::Done]);
+    assert_eq!(found(&index, "anna").await, [7]);
+    // What a later version brings, too.
+    index.database.write("break", |tx| tx.execute("INSERT INTO terms VALUES ('stray', 7)", [])).await.unwrap();
+    apply(&index, vec![user(7, 2, "anna")]).await;
+    assert_eq!(found(&index, "stray").await, Vec::<i64>::new());
 }
