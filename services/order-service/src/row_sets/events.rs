@@ -11,7 +11,7 @@ use madrigal_event_store::StreamRead;
 use madrigal_sqlite::StreamIndex;
 
 use super::facts::{FIELDS, OrderFacts};
-use crate::events::OrderEvent;
+use crate::events::{OrderEvent, OrderEventError};
 
 /// How many streams are read at the same time.
 const READS_AT_ONCE: usize = 8;
@@ -47,7 +47,7 @@ impl OrderEvents {
     }
 
     async fn row(&self, key: String) -> Result<Option<Row>, Fault> {
-        Ok(rows_of(&key, &self.stream(&key).await?).pop())
+        Ok(last_row(&key, &self.stream(&key).await?))
     }
 }
 
@@ -56,19 +56,29 @@ pub(super) fn version(stream: StreamVersion) -> Option<RowVersion> {
     RowVersion::new(EPOCH, stream.0).ok()
 }
 
-/// The row after each event. One that cannot be read makes a row that says so: no copy has it.
+/// The row after each event.
 fn rows_of(key: &str, events: &[RecordedEvent]) -> Vec<Row> {
-    let mut facts = Ok(OrderFacts::default());
-    let mut rows = Vec::with_capacity(events.len());
+    let (mut facts, mut rows) = (Ok(OrderFacts::default()), Vec::with_capacity(events.len()));
     for event in events {
         facts = facts.and_then(|facts: OrderFacts| facts.after(event));
-        let content = match &facts {
-            Ok(facts) => facts.content().unwrap_or_default(),
-            Err(error) => Content::new().with("unreadable", error.to_string()),
-        };
-        rows.push(Row::new(key, version(event.version())).with_content(content));
+        rows.push(row_of(key, &facts, event));
     }
     rows
+}
+
+/// The row after the last event: the only one that a check asks for.
+fn last_row(key: &str, events: &[RecordedEvent]) -> Option<Row> {
+    let facts = events.iter().try_fold(OrderFacts::default(), OrderFacts::after);
+    events.last().map(|event| row_of(key, &facts, event))
+}
+
+/// A row as told by its events up to this one. One that cannot be read makes a row that says so: no copy has it.
+fn row_of(key: &str, facts: &Result<OrderFacts, OrderEventError>, event: &RecordedEvent) -> Row {
+    let content = match facts {
+        Ok(facts) => facts.content().unwrap_or_default(),
+        Err(error) => Content::new().with("unreadable", error.to_string()),
+    };
+    Row::new(key, version(event.version())).with_content(content)
 }
 
 #[async_trait]
