@@ -10,6 +10,7 @@
 //! every row that the owner has (`snapshot`).
 
 mod batch;
+mod owned;
 mod rebuild;
 mod settle;
 mod snapshot;
@@ -30,6 +31,7 @@ use crate::copies::Copies;
 use crate::processors::{Activity, Processor};
 use crate::transformers::Transformers;
 
+pub(crate) use owned::OwnedRow;
 pub use rebuild::Retold;
 
 /// The name under which this service acknowledges what it has.

@@ -1,6 +1,7 @@
 //! The monitor: owners and copies compared, fenced by positions, by day and by night.
 //!
-//! * [`pairs`]: which rows are compared with which; [`state`]: what was found, put together over sweeps of both kinds;
+//! * [`pairs`]: which rows are compared with which; `transformed`: what transformers leave of an owner's rows; [`state`]: what
+//!   was found, put together over sweeps of both kinds;
 //! * [`sweeps`]: checks, as asked for and by schedule; `load`: how busy the machine is; [`books`]: what must hold between
 //!   services, and in rows by themselves; [`mending`]: repairs, by hand and by policy, and their record;
 //! * [`sampling`]: some changes, each just after it was applied; [`report`]: the brief's report; `http`: the routes.
@@ -14,6 +15,7 @@ pub mod report;
 pub mod sampling;
 pub mod state;
 pub mod sweeps;
+pub(crate) mod transformed;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -17,6 +17,8 @@ use tokio::sync::Notify;
 use crate::capture::{Capture, Retold};
 use crate::monitor::Monitor;
 use crate::monitor::pairs::{DeclaredPair, PAIRS};
+use crate::monitor::transformed::Telling;
+use crate::transformers::Transformers;
 
 const STEPS: &[Migration] = &[Migration {
     version: 1,
@@ -74,6 +76,7 @@ pub struct Rebuilds {
 struct Inner {
     database: Database,
     captures: Vec<Capture>,
+    transformers: Arc<Transformers>,
     monitor: OnceLock<Monitor>,
     host: Host,
     came: Notify,
@@ -86,18 +89,27 @@ enum Way {
 }
 
 impl Rebuilds {
-    /// The rebuilds that are kept in this file, of copies that these captures tell.
+    /// The rebuilds that are kept in this file, of copies that these captures tell, through these transformers.
     ///
     /// # Errors
     /// A [`Fault`] if the engine broke or the file is of a newer version.
-    pub(crate) async fn open(database: Database, captures: Vec<Capture>, host: Host) -> Result<Self, Fault> {
+    pub(crate) async fn open(
+        database: Database,
+        captures: Vec<Capture>,
+        transformers: Arc<Transformers>,
+        host: Host,
+    ) -> Result<Self, Fault> {
         database.migrate("rebuilds", STEPS).await?;
-        let inner = Inner { database, captures, monitor: OnceLock::new(), host, came: Notify::new() };
+        let inner = Inner { database, captures, transformers, monitor: OnceLock::new(), host, came: Notify::new() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Lets this monitor rebuild the copies that no connector tells. Only the first one counts.
+    /// Lets this monitor rebuild the copies that no connector tells, and says to it which transformers stand before the
+    /// others: it compares those with what the transformers leave of rows, and repairs them so. Only the first one counts.
     pub fn repair_by(&self, monitor: Monitor) {
+        let Inner { captures, transformers, .. } = self.inner.as_ref();
+        let telling = Telling { captures: captures.clone(), transformers: Arc::clone(transformers) };
+        monitor.parts.pairs.pass(telling);
         let _ = self.inner.monitor.set(monitor);
         self.inner.came.notify_one();
     }

@@ -136,7 +136,7 @@ impl SyncService {
         }
         let topics = neighbours.topics.into_iter().filter(|_| config.facts);
         let facts: Vec<Facts> = topics.map(|topic| Facts::new(topic, Arc::clone(&offsets), host.clone())).collect();
-        let rebuilds = Rebuilds::open(database, captures.clone(), host.clone()).await?;
+        let rebuilds = Rebuilds::open(database, captures.clone(), Arc::clone(&transformers), host.clone()).await?;
         let queries = Queries::new(store, transformers, captures.clone(), facts.clone(), copies, host);
         Ok(Self { parts: Arc::new(Parts { captures, facts, queries, rebuilds }) })
     }

@@ -83,6 +83,11 @@ impl Transformers {
         !self.steps.iter().any(|step| step.is_for(topic, copy))
     }
 
+    /// Whether rows of this topic may be left out for a copy.
+    pub fn drop_rows(&self, topic: &str, copy: &str) -> bool {
+        self.steps.iter().any(|step| step.is_for(topic, copy) && matches!(step.action, Action::Filter { .. }))
+    }
+
     /// A row of `topic` as `copy` gets it; `None` where it is filtered out, so that the copy must not have it.
     ///
     /// # Errors

@@ -76,10 +76,7 @@ impl Capture {
         if copy == ACTIVITY && shared.copies().contains(&copy) {
             return shared.retell_activity(after).await;
         }
-        let of_copy = |processor: &dyn Processor| processor.topic() == "users" && processor.copies().contains(&copy);
-        let found = shared.processors.iter().find(|(_, processor)| of_copy(processor.as_ref()));
-        let (table, processor) =
-            found.map(|(table, processor)| (table.as_str(), processor.as_ref())).ok_or_else(unknown)?;
+        let (table, processor) = shared.users_for(copy).ok_or_else(unknown)?;
         shared.retell_rows(copy, keeper, table, processor, after).await
     }
 }

@@ -1,12 +1,14 @@
 //! Which rows are compared with which, and where they are.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use madrigal_consistency::{DynRowSet, Pair, RowSet};
 use madrigal_contracts::rows::RemoteRowSet;
 use madrigal_core::Host;
 use madrigal_http::Neighbour;
+
+use super::transformed::Telling;
 
 /// A pair as it is declared: named like its copy, unless one copy is told by two owners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub struct Pairs {
     host: Host,
     /// Made once; a pair remembers since when its copy is behind.
     made: Mutex<BTreeMap<&'static str, Arc<Pair>>>,
+    /// What rows pass on their way to copies, once it is known.
+    telling: OnceLock<Telling>,
 }
 
 /// What became of looking for the pairs.
@@ -68,7 +72,13 @@ pub struct Found {
 impl Pairs {
     /// The pairs between the row sets of these services.
     pub const fn new(services: Vec<Neighbour>, host: Host) -> Self {
-        Self { services, host, made: Mutex::new(BTreeMap::new()) }
+        Self { services, host, made: Mutex::new(BTreeMap::new()), telling: OnceLock::new() }
+    }
+
+    /// From now on pairs are made with what their rows pass; only the first word counts.
+    pub(crate) fn pass(&self, telling: Telling) {
+        // A second word would have pairs made in two ways.
+        let _ = self.telling.set(telling);
     }
 
     /// The pairs as they are now, or the one of this name. Services are asked for what was not found before.
@@ -96,13 +106,13 @@ impl Pairs {
         for declared in missing {
             let (owner, copy) = (sets.get(declared.owner), sets.get(declared.copy));
             match (owner, copy) {
-                (Some(owner), Some(copy)) => match Pair::new(declared.name, Arc::clone(owner), Arc::clone(copy)) {
+                (Some(owner), Some(copy)) => match self.pair(declared, owner, copy) {
                     Ok(pair) => {
                         let pair = Arc::new(pair);
                         self.made().insert(declared.name, Arc::clone(&pair));
                         found.pairs.push((declared, pair));
                     }
-                    Err(error) => found.troubles.push((declared, error.to_string())),
+                    Err(why) => found.troubles.push((declared, why)),
                 },
                 _ if !silent.is_empty() => found.troubles.push((declared, silent.join("; "))),
                 (None, Some(_)) => found.troubles.push((declared, format!("no service holds {}", declared.owner))),
@@ -111,6 +121,11 @@ impl Pairs {
         }
         found.pairs.sort_by_key(|(declared, _)| PAIRS.iter().position(|pair| pair == declared));
         found
+    }
+
+    fn pair(&self, declared: DeclaredPair, owner: &DynRowSet, copy: &DynRowSet) -> Result<Pair, String> {
+        let told = self.telling.get().map_or_else(|| Ok(Arc::clone(owner)), |it| it.owner_of(declared, owner))?;
+        Pair::new(declared.name, told, Arc::clone(copy)).map_err(|error| error.to_string())
     }
 
     /// Those that were found before; nobody is asked.

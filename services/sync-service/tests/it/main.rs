@@ -10,3 +10,4 @@ mod rebuilding;
 mod routes;
 mod shop;
 mod starting_again;
+mod transformed;
