@@ -29,7 +29,14 @@ const WAIT_FOR_A_POSITION: &[&str] = &[
     "/v1/products/{productId}",
     "/v1/products/{productId}/stock",
     "/v1/mails",
+    "/v1/users/search",
+    "/v1/users/{id}/profile",
+    "/v1/customers/{id}/overview",
+    "/v1/analytics/dashboard",
 ];
+
+/// Those of them that do not know how far they are behind where nothing is waited for.
+const WITHOUT_LAG: &[&str] = &["/v1/users/search", "/v1/customers/{id}/overview"];
 
 /// Refusals by status: the name of the shared answer and its description.
 const REFUSALS: &[(&str, &str, &str)] = &[
@@ -102,7 +109,8 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     wanted.extend(based_on_version.then_some("428"));
     wanted.extend(has_body.then_some(["408", "413", "415", "422"]).into_iter().flatten());
     let responses = operation["responses"].as_object_mut().map(std::mem::take).unwrap_or_default();
-    operation["responses"] = Value::Object(complete_responses(responses, &wanted, waits));
+    let says_lag = waits && !WITHOUT_LAG.contains(&path);
+    operation["responses"] = Value::Object(complete_responses(responses, &wanted, says_lag));
     if !parameters.is_empty() {
         operation["parameters"] = Value::Array(parameters);
     }
@@ -162,7 +170,7 @@ fn name_by_itself(parameter: &mut Value) {
     }
 }
 
-fn complete_responses(described: Map<String, Value>, wanted: &[&str], waits: bool) -> Map<String, Value> {
+fn complete_responses(described: Map<String, Value>, wanted: &[&str], says_lag: bool) -> Map<String, Value> {
     let mut responses = Map::new();
     for (status, mut response) in described {
         // Said more exactly below.
@@ -176,7 +184,7 @@ fn complete_responses(described: Map<String, Value>, wanted: &[&str], waits: boo
             merge_headers(&mut response, &shared["headers"]);
         } else {
             merge_headers(&mut response, &traced());
-            if waits && status == "200" {
+            if says_lag && status == "200" {
                 let lag = json!({ "Madrigal-Lag": header("integer",
                     "How many events the view that answered is behind; on reads without `Madrigal-Position`") });
                 merge_headers(&mut response, &lag);

@@ -233,7 +233,7 @@ pub(super) async fn change_password(
 #[utoipa::path(
     get, path = "/v1/users/{id}/profile", tag = "users", operation_id = "getUserProfile",
     params(("id" = i64, Path, description = "The user")),
-    responses((status = 200, description = "The profile", body = UserProfile, headers(("Madrigal-Lag" = String))), Refusals)
+    responses((status = 200, description = "The profile", body = UserProfile), Refusals)
 )]
 pub(super) async fn profile(
     State(state): State<Arc<ServiceState>>,
