@@ -7,6 +7,7 @@
 //! * [`sampling`]: some changes, each just after it was applied; [`report`]: the brief's report; `http`: the routes.
 
 pub mod books;
+mod holders;
 mod http;
 mod load;
 pub mod mending;
@@ -17,7 +18,7 @@ pub mod state;
 pub mod sweeps;
 pub(crate) mod transformed;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -82,6 +83,8 @@ pub(crate) struct Parts {
     pub(crate) states: States,
     pub(crate) repairs: Repairs,
     pub(crate) running: sweeps::Running,
+    /// How long a sweep by schedule takes, the longest since the last content sweep.
+    pub(crate) longest: Mutex<Duration>,
     samples: Samples,
     /// Where there is somebody who keeps them.
     books: Option<Books>,
@@ -118,11 +121,12 @@ impl Monitor {
     ) -> Result<Self, Fault> {
         let Watched { services, books } = watched.into();
         let parts = Parts {
-            pairs: Pairs::new(services, host.clone()),
+            pairs: Pairs::new(services, &host),
             books: books.map(Books::new),
             states: States::default(),
             repairs: Repairs::open(database).await?,
             running: sweeps::Running::default(),
+            longest: Mutex::default(),
             samples: Samples::default(),
             config,
             host,
@@ -130,9 +134,15 @@ impl Monitor {
         Ok(Self { parts: Arc::new(parts) })
     }
 
-    /// What was last found, over all pairs.
+    /// What was last found, over all pairs; what was found so long ago that it is to be found again is unverified since then.
     pub fn report(&self) -> Report {
-        self.report_of(&self.parts.states.all())
+        self.report_of(&self.states())
+    }
+
+    /// All states, as they are to be told now.
+    fn states(&self) -> Vec<PairState> {
+        let (now, states) = (self.parts.host.now(), self.parts.states.all());
+        states.into_iter().map(|state| self.aged(state, now)).collect()
     }
 
     pub(crate) fn report_of(&self, states: &[PairState]) -> Report {
@@ -151,11 +161,16 @@ impl Monitor {
 
     /// How the copies are.
     pub async fn health(&self) -> Vec<Check> {
-        let states = self.parts.states.all();
+        let states = self.states();
         let count = |verdict| states.iter().filter(|state| state.verdict() == verdict).count();
         let (divergent, unverified) = (count(Verdict::Divergent), count(Verdict::Unverified));
-        let detail = format!("{} pairs: {divergent} divergent, {unverified} unverified", states.len());
-        vec![if divergent > 0 {
+        let mut detail = format!("{} pairs: {divergent} divergent, {unverified} unverified", states.len());
+        // The cause may name what only operators should read: it is in the report.
+        let broken: Vec<&str> = states.iter().filter(|state| state.is_broken()).map(|it| it.declared.name).collect();
+        if !broken.is_empty() {
+            detail.push_str(&format!("; cannot be checked: {}", broken.join(", ")));
+        }
+        vec![if divergent > 0 || !broken.is_empty() {
             Check::degraded(Check::CONSISTENCY, detail)
         } else if states.is_empty() {
             Check::healthy(Check::CONSISTENCY, "nothing was compared yet")

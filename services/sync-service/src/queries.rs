@@ -1,10 +1,12 @@
 //! What operators ask: connectors, how far copies are, what is parked.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::future::join_all;
 use madrigal_contracts::copies::CopyRow;
 use madrigal_contracts::parked::ParkedDocument;
-use madrigal_core::{Fault, Host, Timestamp};
+use madrigal_core::{Fault, Host, Timestamp, tasks};
 use madrigal_projection::{LaneReport, ParkedEvent, ParkedFilter, ParkingError, Status};
 
 use crate::capture::{Capture, Progress};
@@ -12,6 +14,9 @@ use crate::connectors::{ConnectorDefinition, ConnectorStore, Known, Misfit, Regi
 use crate::copies::Copies;
 use crate::processors::facts::Facts;
 use crate::transformers::Transformers;
+
+/// How long a copy's keeper is waited for when operators ask how far the copies are.
+const KEEPER_TIME: Duration = Duration::from_millis(1_500);
 
 /// Answers operators. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -44,18 +49,25 @@ pub(crate) struct CopyLag {
     pub(crate) source: String,
     /// What its source does.
     pub(crate) status: Status,
-    /// Positions that it lacks.
-    pub(crate) behind: u64,
-    /// For how long it has lacked something; 0 where nothing is missing.
-    pub(crate) seconds: f64,
-    /// Up to where it has everything.
-    pub(crate) applied_through: u64,
+    /// How far it is; or why its keeper does not say so.
+    pub(crate) reached: Result<Reached, String>,
     /// Where its source ends.
     pub(crate) end: u64,
     /// How many keys are parked.
     pub(crate) parked_keys: usize,
     /// Rows told, while the copy is told every row.
     pub(crate) snapshot_rows: Option<u64>,
+}
+
+/// How far a copy has come.
+#[derive(Debug)]
+pub(crate) struct Reached {
+    /// Positions that it lacks.
+    pub(crate) behind: u64,
+    /// For how long it has lacked something; 0 where nothing is missing.
+    pub(crate) seconds: f64,
+    /// Up to where it has everything.
+    pub(crate) applied_through: u64,
 }
 
 impl Queries {
@@ -98,31 +110,11 @@ impl Queries {
         Ok((self.store.register(definition, now).await?, now))
     }
 
-    /// How far every copy and every topic is.
-    pub(crate) async fn lag(&self) -> Result<Vec<CopyLag>, Fault> {
-        let now = self.host.now();
-        let mut lags = Vec::new();
-        for capture in &self.captures {
-            let progress = capture.progress();
-            for copy in capture.copies() {
-                let place =
-                    self.copies.applied_through(copy).await?.into_iter().find(|place| place.log == *capture.log());
-                let through = place.map_or(0, |place| place.position.0);
-                let behind = progress.end.0.saturating_sub(through);
-                let since = progress.caught_up_at.filter(|_| behind > 0);
-                lags.push(CopyLag {
-                    copy: Some(copy),
-                    source: capture.connector().name.clone(),
-                    status: progress.status.clone(),
-                    behind,
-                    seconds: since.map_or(0.0, |since| now.since(since).as_secs_f64()),
-                    applied_through: through,
-                    end: progress.end.0,
-                    parked_keys: capture.parked_keys(copy).len(),
-                    snapshot_rows: progress.snapshot_rows,
-                });
-            }
-        }
+    /// How far every copy and every topic is. All keepers are asked at the same time, each for at most [`KEEPER_TIME`].
+    pub(crate) async fn lag(&self) -> Vec<CopyLag> {
+        let copies =
+            self.captures.iter().flat_map(|capture| capture.copies().into_iter().map(move |copy| (capture, copy)));
+        let mut lags = join_all(copies.map(|(capture, copy)| self.lag_of(capture, copy))).await;
         for facts in &self.facts {
             let control = facts.control();
             let lag = control.lag();
@@ -131,15 +123,43 @@ impl Queries {
                 copy: None,
                 source: control.group().topic().to_owned(),
                 status: control.status(),
-                behind: lag.events,
-                seconds: lag.seconds,
-                applied_through: through,
+                reached: Ok(Reached { behind: lag.events, seconds: lag.seconds, applied_through: through }),
                 end: through + lag.events,
                 parked_keys: lag.parked_lanes,
                 snapshot_rows: None,
             });
         }
-        Ok(lags)
+        lags
+    }
+
+    async fn lag_of(&self, capture: &Capture, copy: &'static str) -> CopyLag {
+        // Before the keeper is asked: what comes meanwhile is not what it lacks.
+        let (progress, now) = (capture.progress(), self.host.now());
+        let asked = tasks::within(KEEPER_TIME, self.copies.applied_through(copy)).await;
+        let reached = match asked {
+            Some(Ok(places)) => {
+                let place = places.into_iter().find(|place| place.log == *capture.log());
+                let applied_through = place.map_or(0, |place| place.position.0);
+                let behind = progress.end.0.saturating_sub(applied_through);
+                let since = progress.caught_up_at.filter(|_| behind > 0);
+                let seconds = since.map_or(0.0, |since| now.since(since).as_secs_f64());
+                Ok(Reached { behind, seconds, applied_through })
+            }
+            Some(Err(fault)) => Err(fault.chain()),
+            None => {
+                let keeper = self.copies.find(copy).map_or("its keeper", |(_, keeper)| keeper.service());
+                Err(format!("{keeper} did not say within {} s how far it is", KEEPER_TIME.as_secs_f32()))
+            }
+        };
+        CopyLag {
+            copy: Some(copy),
+            source: capture.connector().name.clone(),
+            status: progress.status,
+            reached,
+            end: progress.end.0,
+            parked_keys: capture.parked_keys(copy).len(),
+            snapshot_rows: progress.snapshot_rows,
+        }
     }
 
     /// What is parked, the oldest first, at most `limit`.

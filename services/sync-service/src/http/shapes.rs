@@ -113,16 +113,16 @@ pub(crate) struct LagDocument {
     pub(crate) copy: Option<&'static str>,
     /// The connector that tells it, or the topic.
     pub(crate) source: String,
-    /// `running`, `retrying`, `stalled`, `idle`, `stopped`.
+    /// `running`, `retrying`, `stalled`, `idle`, `stopped`; `silent` where the copy's keeper does not say how far it is.
     pub(crate) state: &'static str,
     /// More about that, where there is more.
     pub(crate) detail: Option<String>,
-    /// Changes that it lacks.
-    pub(crate) behind: u64,
-    /// For how many seconds it has lacked something.
-    pub(crate) seconds: f64,
-    /// Up to which position of its source's log it has everything.
-    pub(crate) applied_through: u64,
+    /// Changes that it lacks; none where that is not known.
+    pub(crate) behind: Option<u64>,
+    /// For how many seconds it has lacked something; none where that is not known.
+    pub(crate) seconds: Option<f64>,
+    /// Up to which position of its source's log it has everything; none where that is not known.
+    pub(crate) applied_through: Option<u64>,
     /// Where that log ends.
     pub(crate) end: u64,
     /// How many keys are parked.
@@ -133,14 +133,18 @@ pub(crate) struct LagDocument {
 
 impl From<CopyLag> for LagDocument {
     fn from(lag: CopyLag) -> Self {
+        let (state, detail, reached) = match lag.reached {
+            Ok(reached) => (word(&lag.status), detail(&lag.status), Some(reached)),
+            Err(trouble) => ("silent", Some(trouble), None),
+        };
         Self {
             copy: lag.copy,
             source: lag.source,
-            state: word(&lag.status),
-            detail: detail(&lag.status),
-            behind: lag.behind,
-            seconds: lag.seconds,
-            applied_through: lag.applied_through,
+            state,
+            detail,
+            behind: reached.as_ref().map(|it| it.behind),
+            seconds: reached.as_ref().map(|it| it.seconds),
+            applied_through: reached.as_ref().map(|it| it.applied_through),
             end: lag.end,
             parked_keys: lag.parked_keys,
             snapshot_rows: lag.snapshot_rows,

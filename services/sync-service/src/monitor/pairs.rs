@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use madrigal_consistency::{DynRowSet, Pair, RowSet};
-use madrigal_contracts::rows::RemoteRowSet;
+use futures::future::join_all;
+use madrigal_consistency::{DynRowSet, Pair};
 use madrigal_core::Host;
 use madrigal_http::Neighbour;
 
+use super::holders::Holder;
 use super::transformed::Telling;
 
 /// A pair as it is declared: named like its copy, unless one copy is told by two owners.
@@ -52,12 +53,19 @@ pub const PAIRS: &[DeclaredPair] = &[
 
 /// The pairs whose sets were found, and the services that hold them.
 pub struct Pairs {
-    services: Vec<Neighbour>,
-    host: Host,
+    holders: Vec<Arc<Holder>>,
     /// Made once; a pair remembers since when its copy is behind.
-    made: Mutex<BTreeMap<&'static str, Arc<Pair>>>,
+    made: Mutex<BTreeMap<&'static str, Made>>,
     /// What rows pass on their way to copies, once it is known.
     telling: OnceLock<Telling>,
+}
+
+/// A pair, and who holds its two sides.
+#[derive(Clone)]
+struct Made {
+    pair: Arc<Pair>,
+    owner: Arc<Holder>,
+    copy: Arc<Holder>,
 }
 
 /// What became of looking for the pairs.
@@ -65,14 +73,37 @@ pub struct Pairs {
 pub struct Found {
     /// Those that can be compared.
     pub pairs: Vec<(DeclaredPair, Arc<Pair>)>,
-    /// Those that cannot, and why.
-    pub troubles: Vec<(DeclaredPair, String)>,
+    /// Those that cannot.
+    pub troubles: Vec<Unfit>,
+    /// The services that do not answer, and why.
+    pub silent: BTreeMap<&'static str, String>,
+}
+
+/// A pair that cannot be compared.
+pub struct Unfit {
+    /// Which.
+    pub declared: DeclaredPair,
+    /// Why.
+    pub trouble: String,
+    /// Its owner's rows, where they can be counted, and the copy is to have all of them.
+    pub owner: Option<DynRowSet>,
+}
+
+/// Whom to ask before the pairs are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    /// Those that did not answer, and all where a pair was not found before.
+    Needed,
+    /// All that hold one of the pairs.
+    All,
 }
 
 impl Pairs {
     /// The pairs between the row sets of these services.
-    pub const fn new(services: Vec<Neighbour>, host: Host) -> Self {
-        Self { services, host, made: Mutex::new(BTreeMap::new()), telling: OnceLock::new() }
+    pub fn new(services: Vec<Neighbour>, host: &Host) -> Self {
+        let holder = |service| Arc::new(Holder::new(service, host.clone()));
+        let holders = services.into_iter().map(holder).collect();
+        Self { holders, made: Mutex::new(BTreeMap::new()), telling: OnceLock::new() }
     }
 
     /// From now on pairs are made with what their rows pass; only the first word counts.
@@ -81,61 +112,114 @@ impl Pairs {
         let _ = self.telling.set(telling);
     }
 
-    /// The pairs as they are now, or the one of this name. Services are asked for what was not found before.
+    /// The pairs as they are known, or the one of this name. Services are asked for what was not found before, and whether
+    /// they answer again.
     pub async fn find(&self, only: Option<&str>) -> Found {
-        let wanted = PAIRS.iter().filter(|pair| only.is_none_or(|only| only == pair.name));
-        let (mut found, mut missing) = (Found::default(), Vec::new());
-        for declared in wanted {
-            match self.made().get(declared.name) {
-                Some(pair) => found.pairs.push((*declared, Arc::clone(pair))),
-                None => missing.push(*declared),
+        self.look(only, Ask::Needed).await
+    }
+
+    /// The pairs, or the one of this name, after all services that hold them were asked whether they answer: at the same time,
+    /// for at most 5 s.
+    pub async fn roll_call(&self, only: Option<&str>) -> Found {
+        self.look(only, Ask::All).await
+    }
+
+    async fn look(&self, only: Option<&str>, ask: Ask) -> Found {
+        let wanted = || PAIRS.iter().filter(|pair| only.is_none_or(|only| only == pair.name));
+        let made = self.made().clone();
+        let missing = wanted().any(|declared| !made.contains_key(declared.name));
+        let holds = |holder: &Arc<Holder>| {
+            let of = |made: &Made| Arc::ptr_eq(&made.owner, holder) || Arc::ptr_eq(&made.copy, holder);
+            wanted().filter_map(|declared| made.get(declared.name)).any(of)
+        };
+        let asked = self
+            .holders
+            .iter()
+            .filter(|holder| missing || holds(holder) && (ask == Ask::All || holder.silence().is_some()));
+        let answers = join_all(asked.map(async |holder| (holder, holder.ask().await))).await;
+        let (mut sets, mut found) = (BTreeMap::<String, (Arc<Holder>, DynRowSet)>::new(), Found::default());
+        for (holder, answer) in answers {
+            match answer {
+                Ok(held) => sets.extend(held.into_iter().map(|set| (set.description().name, (holder.clone(), set)))),
+                Err(fault) => drop(found.silent.insert(holder.service(), fault.chain())),
             }
         }
-        if missing.is_empty() {
-            return found;
-        }
-        let (mut sets, mut silent) = (BTreeMap::<String, DynRowSet>::new(), Vec::new());
-        for service in &self.services {
-            match RemoteRowSet::all_of(service, &self.host).await {
-                Ok(held) => {
-                    sets.extend(held.into_iter().map(|set| (set.description().name, Arc::new(set) as DynRowSet)))
-                }
-                Err(fault) => silent.push(fault.chain()),
+        for declared in wanted().copied() {
+            match made.get(declared.name) {
+                Some(made) => found.known(declared, made),
+                None => self.make(declared, &sets, &mut found),
             }
         }
-        for declared in missing {
-            let (owner, copy) = (sets.get(declared.owner), sets.get(declared.copy));
-            match (owner, copy) {
-                (Some(owner), Some(copy)) => match self.pair(declared, owner, copy) {
-                    Ok(pair) => {
-                        let pair = Arc::new(pair);
-                        self.made().insert(declared.name, Arc::clone(&pair));
-                        found.pairs.push((declared, pair));
-                    }
-                    Err(why) => found.troubles.push((declared, why)),
-                },
-                _ if !silent.is_empty() => found.troubles.push((declared, silent.join("; "))),
-                (None, Some(_)) => found.troubles.push((declared, format!("no service holds {}", declared.owner))),
-                _ => {}
-            }
-        }
-        found.pairs.sort_by_key(|(declared, _)| PAIRS.iter().position(|pair| pair == declared));
         found
     }
 
-    fn pair(&self, declared: DeclaredPair, owner: &DynRowSet, copy: &DynRowSet) -> Result<Pair, String> {
-        let told = self.telling.get().map_or_else(|| Ok(Arc::clone(owner)), |it| it.owner_of(declared, owner))?;
-        Pair::new(declared.name, told, Arc::clone(copy)).map_err(|error| error.to_string())
+    /// Puts together what was not found before.
+    fn make(&self, declared: DeclaredPair, sets: &BTreeMap<String, (Arc<Holder>, DynRowSet)>, found: &mut Found) {
+        let owned = |set: &(Arc<Holder>, DynRowSet)| Arc::clone(&set.1);
+        match (sets.get(declared.owner), sets.get(declared.copy)) {
+            (Some((owner, owned)), Some((copy, copied))) => {
+                let told = self.telling.get().map_or_else(|| Ok(Arc::clone(owned)), |it| it.owner_of(declared, owned));
+                let pair = told.and_then(|told| {
+                    Pair::new(declared.name, told, Arc::clone(copied)).map_err(|error| error.to_string())
+                });
+                match pair {
+                    Ok(pair) => {
+                        let made = Made { pair: Arc::new(pair), owner: Arc::clone(owner), copy: Arc::clone(copy) };
+                        found.pairs.push((declared, Arc::clone(&made.pair)));
+                        self.made().insert(declared.name, made);
+                    }
+                    Err(trouble) => found.troubles.push(Unfit { declared, trouble, owner: None }),
+                }
+            }
+            (owner, None) => {
+                // A service that answers and does not hold the copy, or is not there at all: not a pair of this shop.
+                if let Some(trouble) = found.silent.get(declared.service).cloned() {
+                    found.troubles.push(Unfit { declared, trouble, owner: owner.map(owned) });
+                }
+            }
+            (None, Some(_)) => {
+                let silent: Vec<&str> = found.silent.values().map(String::as_str).collect();
+                let trouble = match silent.as_slice() {
+                    [] => format!("no service holds {}", declared.owner),
+                    silent => silent.join("; "),
+                };
+                found.troubles.push(Unfit { declared, trouble, owner: None });
+            }
+        }
     }
 
     /// Those that were found before; nobody is asked.
     pub fn known(&self) -> Vec<(DeclaredPair, Arc<Pair>)> {
         let made = self.made();
-        PAIRS.iter().filter_map(|declared| Some((*declared, Arc::clone(made.get(declared.name)?)))).collect()
+        PAIRS.iter().filter_map(|declared| Some((*declared, Arc::clone(&made.get(declared.name)?.pair)))).collect()
     }
 
-    fn made(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Arc<Pair>>> {
+    fn made(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Made>> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Found {
+    /// A pair that was found before: it can be compared unless one of its sides is silent.
+    fn known(&mut self, declared: DeclaredPair, made: &Made) {
+        let (owner, copy) = (made.owner.silence(), made.copy.silence());
+        let counts = owner.is_none() && !made.pair.described().partial;
+        match owner.or(copy) {
+            None => self.pairs.push((declared, Arc::clone(&made.pair))),
+            Some(trouble) => {
+                let owner = counts.then(|| Arc::clone(made.pair.owner()));
+                self.troubles.push(Unfit { declared, trouble, owner });
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Unfit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unfit")
+            .field("pair", &self.declared.name)
+            .field("trouble", &self.trouble)
+            .finish_non_exhaustive()
     }
 }
 

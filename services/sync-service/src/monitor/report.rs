@@ -30,11 +30,11 @@ pub struct Report {
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReportMetrics {
-    /// Rows that were looked at.
+    /// Rows that were looked at, or should have been.
     pub total_entities: u64,
     /// Rows that diverge.
     pub inconsistent_entities: u64,
-    /// Rows that could not be verified.
+    /// Rows that could not be verified: all of a pair that could not be compared, at least one.
     pub unverified_entities: u64,
 }
 
@@ -46,17 +46,21 @@ pub struct PairCheck {
     pub name: &'static str,
     /// `consistent`, `divergent` or `unverified`.
     pub verdict: &'static str,
-    /// Rows that were looked at.
+    /// Rows that were looked at, or should have been.
     pub total_entities: u64,
     /// Rows that diverge.
     pub inconsistent_entities: u64,
-    /// Rows that could not be verified.
+    /// Rows that could not be verified: all of a pair that could not be compared, at least one.
     pub unverified_entities: u64,
     /// By how many positions the copy is behind, where that kept rows from being verified.
     pub behind_by: Option<u64>,
     /// Since when every look has found it behind.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub behind_since: Option<Timestamp>,
+    /// Since when it could not be checked to its end, or its copy was found behind, every time; or when it was last checked,
+    /// where it should have been checked again since.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub unverified_since: Option<Timestamp>,
     /// Every row that the owner had then was verified, but for those that are counted as unverified since they moved
     /// whenever they were looked at. Stays where it is while the copy is behind, or cannot be checked to the end.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -148,6 +152,7 @@ impl PairCheck {
             unverified_entities: report.unverified,
             behind_by: report.behind.and_then(|behind| behind.by),
             behind_since: report.behind.map(|behind| behind.since),
+            unverified_since: state.unverified_since,
             verified_through: state.verified_through,
             checked_at: report.ended_at,
             sweep: match report.detail {

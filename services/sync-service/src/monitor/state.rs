@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use madrigal_consistency::{Content, Detail, Divergence, PairReport, Verdict};
 use madrigal_core::Timestamp;
 
+use super::books;
 use super::pairs::DeclaredPair;
 
 /// What is known of a pair.
@@ -22,6 +23,10 @@ pub struct PairState {
     pub verified_through: Option<Timestamp>,
     /// When each row that diverges was first found, by key.
     pub found_at: BTreeMap<String, Timestamp>,
+    /// Since when it could not be checked to its end, or its copy was found behind, every time.
+    pub unverified_since: Option<Timestamp>,
+    /// How many rows the last sweep that came to its end looked at.
+    pub rows: Option<u64>,
 }
 
 impl PairState {
@@ -29,6 +34,26 @@ impl PairState {
     pub const fn verdict(&self) -> Verdict {
         self.report.verdict()
     }
+
+    /// Whether something kept it from being checked to its end; a book that has not come there yet is behind, not broken.
+    pub fn is_broken(&self) -> bool {
+        is_broken(&self.declared, &self.report)
+    }
+
+    /// The same, where nobody has looked at it since and somebody should have: what was equal is unverified since then.
+    #[must_use]
+    pub(super) fn forgotten(mut self) -> Self {
+        let (at, report) = (self.report.ended_at, &mut self.report);
+        report.unverified = (report.unverified + report.consistent).max(1);
+        report.consistent = 0;
+        report.trouble.get_or_insert_with(|| format!("it was not checked since {at}"));
+        self.unverified_since.get_or_insert(at);
+        self
+    }
+}
+
+fn is_broken(declared: &DeclaredPair, report: &PairReport) -> bool {
+    report.trouble.is_some() && !(report.behind.is_some() && books::is_of_sagas(declared.name))
 }
 
 /// The id of a row that diverges: the same as long as it does, whenever it is found.
@@ -60,13 +85,24 @@ impl States {
         })
     }
 
-    /// Takes in a sweep.
-    pub fn swept(&self, declared: DeclaredPair, report: PairReport) -> PairState {
+    /// Takes in a sweep. Where it did not come to its end, what it did not see is unverified: of the `owned` rows that the owner
+    /// has, else of those that the last whole sweep looked at, else of one.
+    pub fn swept(&self, declared: DeclaredPair, mut report: PairReport, owned: Option<u64>) -> PairState {
         let mut states = self.states();
         let before = states.remove(declared.name);
+        let (rows_before, unverified_before) =
+            before.as_ref().map_or((None, None), |it| (it.rows, it.unverified_since));
         let (content_before, verified_before, mut known) =
             before.map_or((None, None, BTreeMap::new()), |it| (it.content_at, it.verified_through, it.found_at));
         let whole = report.trouble.is_none() && report.behind.is_none();
+        let rows = if report.trouble.is_none() { Some(report.total()) } else { rows_before };
+        if report.trouble.is_some() {
+            let all = owned.or(rows_before).filter(|_| is_broken(&declared, &report)).unwrap_or(0);
+            let unseen = all.saturating_sub(report.consistent + report.divergent);
+            report.unverified = report.unverified.max(unseen).max(1);
+        }
+        let since = report.behind.map_or(report.began_at, |behind| behind.since);
+        let unverified_since = if whole { None } else { Some(unverified_before.unwrap_or(since)) };
         let verified_through = if whole { Some(report.began_at) } else { verified_before };
         let deep = report.detail == Detail::Content && report.trouble.is_none();
         let content_at = if deep { Some(report.ended_at) } else { content_before };
@@ -75,7 +111,7 @@ impl States {
             (row.key.clone(), first)
         });
         let found_at = found_at.collect();
-        let state = PairState { declared, report, content_at, verified_through, found_at };
+        let state = PairState { declared, report, content_at, verified_through, found_at, unverified_since, rows };
         states.insert(declared.name, state.clone());
         state
     }
@@ -90,6 +126,8 @@ impl States {
             content_at: None,
             verified_through: None,
             found_at: BTreeMap::new(),
+            unverified_since: None,
+            rows: None,
         });
         let report = &mut state.report;
         for row in found.divergences {

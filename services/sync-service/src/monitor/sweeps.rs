@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use madrigal_consistency::{CheckOptions, Detail, Pace, Pair, PairReport, Verdict};
+use madrigal_consistency::{
+    CheckOptions, Cut, Detail, DigestAsk, DynRowSet, KeyRange, Pace, Pair, PairReport, Verdict,
+};
+use madrigal_core::Timestamp;
 use madrigal_core::tasks::{self, Instant, StopSignal};
 use metrics::gauge;
 use tokio::sync::Notify;
 
-use super::pairs::DeclaredPair;
+use super::pairs::{DeclaredPair, Unfit};
 use super::report::Report;
 use super::state::{PairState, with_known};
 use super::{Monitor, books, load};
@@ -21,6 +24,11 @@ const REMEMBERED: usize = 20;
 const STOCKS: &str = "stock.view";
 /// How long the books may work in one sweep by schedule: what is left then is left to the next one.
 const BOOKS_BY_SCHEDULE: Duration = Duration::from_secs(2);
+
+/// After so many intervals without a sweep the last verdict about a pair is no verdict any more.
+const FORGOTTEN_AFTER: u32 = 3;
+/// How long the rows of an owner may be counted where its copy does not answer.
+const COUNTING: Duration = Duration::from_secs(5);
 
 /// How everything is swept.
 #[derive(Debug, Clone, Copy)]
@@ -148,6 +156,7 @@ impl Monitor {
                     self.repair_by_policy(&copies).await;
                 }
             }
+            self.took(deep, began.elapsed());
             let rest = config.versions_every.saturating_sub(began.elapsed()).max(config.versions_every / 4);
             if tasks::sleep_or_stopped(rest, &stop).await {
                 return;
@@ -155,32 +164,48 @@ impl Monitor {
         }
     }
 
-    /// Sweeps all pairs and books, or one, one after the other.
+    /// Notes how long a sweep by schedule took: a shorter one counts once those of its kind have become shorter.
+    fn took(&self, deep: bool, took: Duration) {
+        let mut longest = self.parts.longest.lock().unwrap_or_else(PoisonError::into_inner);
+        *longest = if deep { took } else { (*longest).max(took) };
+    }
+
+    /// Sweeps all pairs and books, or one, one after the other; services that do not answer are left out from the start.
     async fn sweep(&self, sweep: Sweep, only: Option<&str>) -> Vec<PairState> {
         let mut swept = BTreeMap::new();
         // The book of stock is a part of the rows of its copy.
         let of_stock = only == Some(books::STOCK.name);
         let pair = if of_stock { Some(STOCKS) } else { only };
-        let found = self.parts.pairs.find(pair).await;
-        for (declared, trouble) in found.troubles {
-            let declared = if of_stock { books::STOCK } else { declared };
-            let report = PairReport::failed(declared.name, sweep.detail, self.parts.host.now(), trouble);
-            swept.insert(declared.name, self.noted(declared, report));
+        let found = self.parts.pairs.roll_call(pair).await;
+        for Unfit { declared, trouble, owner } in found.troubles {
+            let failed =
+                |of: DeclaredPair| PairReport::failed(of.name, sweep.detail, self.parts.host.now(), trouble.clone());
+            if declared.name == STOCKS {
+                swept.insert(books::STOCK.name, self.noted(books::STOCK, failed(books::STOCK), None));
+            }
+            if !of_stock {
+                let owned = counted(owner.as_ref()).await;
+                swept.insert(declared.name, self.noted(declared, failed(declared), owned));
+            }
         }
         for (declared, pair) in found.pairs {
             if !of_stock {
                 let report = self.sweep_pair(declared, &pair, sweep).await;
-                swept.insert(declared.name, self.noted(declared, report));
+                let whole = report.trouble.is_none() || pair.described().partial;
+                let owned = if whole { None } else { counted(Some(pair.owner())).await };
+                swept.insert(declared.name, self.noted(declared, report, owned));
             }
-            if declared.name == STOCKS && (of_stock || sweep.detail == Detail::Content) {
+            let broke = || self.parts.states.of(books::STOCK.name).is_some_and(|state| state.is_broken());
+            if declared.name == STOCKS && (of_stock || sweep.detail == Detail::Content || broke()) {
                 let report = books::stock::check(&pair, &self.parts.host).await;
-                swept.insert(books::STOCK.name, self.noted(books::STOCK, report));
+                swept.insert(books::STOCK.name, self.noted(books::STOCK, report, None));
             }
         }
         if let Some(kept) = self.parts.books.as_ref().filter(|_| only.is_none_or(books::is_of_sagas)) {
             let asked = books::Asked { anew: sweep.anew, pace: sweep.pace, budget: sweep.budget };
-            for (declared, report) in kept.check(asked, &self.parts.host).await {
-                let state = self.noted(declared, report);
+            let silent = kept.kept_by(&found.silent);
+            for (declared, report) in kept.check(asked, silent, &self.parts.host).await {
+                let state = self.noted(declared, report, None);
                 if only.is_none_or(|only| only == declared.name) {
                     swept.insert(declared.name, state);
                 }
@@ -201,8 +226,20 @@ impl Monitor {
         with_known(sweep, again)
     }
 
-    fn noted(&self, declared: DeclaredPair, report: PairReport) -> PairState {
-        self.told(self.parts.states.swept(declared, report))
+    fn noted(&self, declared: DeclaredPair, report: PairReport, owned: Option<u64>) -> PairState {
+        self.told(self.parts.states.swept(declared, report, owned))
+    }
+
+    /// The state as it is to be told: where the last three sweeps should have looked at it and none has, it was forgotten.
+    pub(super) fn aged(&self, state: PairState, now: Timestamp) -> PairState {
+        let config = &self.parts.config;
+        // Stocks balance by contents: that book is looked at by content sweeps only.
+        let by_content = state.declared == books::STOCK;
+        let every = if by_content { config.content_every } else { config.versions_every };
+        // A sweep of a large shop takes longer than that.
+        let every = every.max(*self.parts.longest.lock().unwrap_or_else(PoisonError::into_inner));
+        let forgotten = now.since(state.report.ended_at) > every.saturating_mul(FORGOTTEN_AFTER);
+        if forgotten { state.forgotten() } else { state }
     }
 
     /// Notes rows that were found to diverge just after a change was applied.
@@ -227,14 +264,38 @@ impl Monitor {
     #[expect(clippy::cast_precision_loss, reason = "a share")]
     fn measure_scores(&self, of: DeclaredPair) {
         let states = self.parts.states.all();
-        let same = |state: &&PairState| {
-            (state.declared.service, state.declared.entity) == (of.service, of.entity) && state.report.trouble.is_none()
-        };
+        let same = |state: &&PairState| (state.declared.service, state.declared.entity) == (of.service, of.entity);
         let rows = states.iter().filter(same).map(|state| (state.report.consistent, state.report.total()));
         let (consistent, total) = rows.fold((0, 0), |sum, rows| (sum.0 + rows.0, sum.1 + rows.1));
         let score = if total == 0 { 1.0 } else { consistent as f64 / total as f64 };
         gauge!("data_consistency_score", "service" => of.service, "entity_type" => of.entity).set(score);
     }
+}
+
+/// How many rows an owner has that are not deleted; `None` where it does not say so in time.
+async fn counted(owner: Option<&DynRowSet>) -> Option<u64> {
+    let owner = owner?;
+    let counting = async {
+        let (mut rows, mut after) = (0, None);
+        loop {
+            let CheckOptions { chunk_rows, chunks, .. } = CheckOptions::VERSIONS;
+            let ask = DigestAsk {
+                range: KeyRange { after, through: None },
+                cut: Cut::Every { rows: chunk_rows, chunks },
+                detail: Detail::Versions,
+                fields: Vec::new(),
+                versions: true,
+                seed: 0,
+            };
+            let digests = owner.digests(ask).await.ok()?;
+            rows += digests.chunks.iter().map(|chunk| chunk.digest.count).sum::<u64>();
+            after = digests.chunks.last().and_then(|chunk| chunk.through.clone());
+            if digests.ended || after.is_none() {
+                return Some(rows);
+            }
+        }
+    };
+    tasks::within(COUNTING, counting).await.flatten()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]

@@ -9,5 +9,6 @@ mod propagation;
 mod rebuilding;
 mod routes;
 mod shop;
+mod silence;
 mod starting_again;
 mod transformed;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
-use madrigal_consistency::{Cost, Detail, Pace, PairReport};
+use madrigal_consistency::{Behind, Cost, Detail, Pace, PairReport};
 use madrigal_contracts::books::{MAX_EVENTS, MAX_SAGAS};
 use madrigal_core::tasks::{self, Instant};
 use madrigal_core::{Fault, Host, Position, Timestamp};
@@ -71,18 +71,32 @@ impl Books {
         Self { keepers, walk: Mutex::default() }
     }
 
-    /// Checks all of them, and says so for each. Two checks take turns.
+    /// Why one of those who keep them does not answer, if one of them is among these silent services.
+    pub(in crate::monitor) fn kept_by(&self, services: &BTreeMap<&'static str, String>) -> Option<String> {
+        let BookKeepers { orders, catalog, payments } = &self.keepers;
+        [orders, catalog, payments].into_iter().find_map(|keeper| services.get(keeper.service()).cloned())
+    }
+
+    /// Checks all of them, and says so for each; none where somebody who keeps them is `silent`. Two checks take turns.
     ///
     /// # Cancellation
     /// Safe: what was not taken in is looked at again.
-    pub(in crate::monitor) async fn check(&self, asked: Asked, host: &Host) -> Vec<(DeclaredPair, PairReport)> {
+    pub(in crate::monitor) async fn check(
+        &self,
+        asked: Asked,
+        silent: Option<String>,
+        host: &Host,
+    ) -> Vec<(DeclaredPair, PairReport)> {
         let began_at = host.now();
         let mut walk = self.walk.lock().await;
-        if asked.anew {
+        if asked.anew && silent.is_none() {
             *walk = Walk::default();
         }
         let mut going = Going::new(&self.keepers, asked, host);
-        let left = going.on(&mut walk).await;
+        let left = match silent {
+            Some(silent) => Err(silent),
+            None => going.on(&mut walk).await.map_err(|fault| fault.chain()),
+        };
         let mut report = PairReport::failed("", Detail::Content, began_at, String::new());
         report.ended_at = host.now();
         report.cost = going.cost();
@@ -93,9 +107,10 @@ impl Books {
             }
             Ok(left) => {
                 let since = *walk.behind_since.get_or_insert(began_at);
+                report.behind = Some(Behind { by: Some(left), since });
                 Some(format!("{left} events were not looked at yet: the check is behind since {since}"))
             }
-            Err(fault) => Some(fault.chain()),
+            Err(trouble) => Some(trouble),
         };
         OF_SAGAS.iter().enumerate().map(|(book, declared)| (*declared, walk.report(book, report.clone()))).collect()
     }
@@ -116,6 +131,10 @@ impl Walk {
         report.divergent = all;
         report.unverified = self.under_way.len() as u64;
         report.consistent = self.sagas.saturating_sub(report.unverified + known);
+        if report.trouble.is_some() && report.behind.is_none() {
+            // Something may have happened to any of them.
+            report.unverified += std::mem::take(&mut report.consistent);
+        }
         report
     }
 }
