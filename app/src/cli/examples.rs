@@ -129,7 +129,11 @@ pub const EXAMPLES: &[(&str, &[&str])] = &[
     ("sync", &["madrigal sync lag"]),
     (
         "sync connectors",
-        &["madrigal sync connectors", "madrigal sync connectors --declare connector.json --output json"],
+        &[
+            "madrigal sync connectors",
+            "madrigal sync connectors --declare connector.json --output json",
+            "madrigal sync connectors --remove postgres-connector",
+        ],
     ),
     ("sync lag", &["madrigal sync lag", "madrigal sync lag --output json"]),
     ("sync rebuild", &["madrigal sync rebuild users.key-value", "madrigal sync rebuild users.index --wait"]),

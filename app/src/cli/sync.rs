@@ -5,11 +5,14 @@ use clap::{Subcommand, ValueEnum};
 /// What can be asked about copies.
 #[derive(Debug, Subcommand)]
 pub enum SyncCommand {
-    /// Lists connectors, or declares one.
+    /// Lists connectors, declares one, or takes one out.
     Connectors {
         /// Declares the connector in this file, in the JSON that Debezium takes; `-` reads standard input.
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", conflicts_with = "remove")]
         declare: Option<std::path::PathBuf>,
+        /// Takes the connector of this name out; one that runs goes on until the next start.
+        #[arg(long, value_name = "NAME")]
+        remove: Option<String>,
     },
     /// Tells how far every copy is behind its owner.
     Lag,

@@ -3,7 +3,8 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use serde_json::Value;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use crate::cli::{Parker, SyncCommand};
 use crate::client::Shop;
@@ -15,11 +16,21 @@ mod rebuild;
 
 pub(super) async fn run(shop: &Shop, format: Format, command: SyncCommand) -> anyhow::Result<()> {
     match command {
-        SyncCommand::Connectors { declare: None } => {
+        SyncCommand::Connectors { declare: None, remove: None } => {
             let columns = ["name", "state", "class", "detail", "declaredAt"];
             list(shop, format, "/v1/sync/connectors", &columns).await
         }
-        SyncCommand::Connectors { declare: Some(file) } => {
+        SyncCommand::Connectors { remove: Some(name), .. } => {
+            let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+            if name.is_empty() || !name.bytes().all(letter) {
+                let why = "a connector's name has letters, digits, dots, underscores and hyphens";
+                return Err(Ended::Usage(format!("{name:?}: {why}")).into());
+            }
+            shop.send(shop.request(Method::DELETE, &format!("/v1/sync/connectors/{name}"))).await?.ok()?;
+            output::document(format, &json!({ "name": name, "state": "removed" }))?;
+            Ok(())
+        }
+        SyncCommand::Connectors { declare: Some(file), .. } => {
             let answer = shop.post("/v1/sync/connectors", &read(&file)?).await?.ok()?;
             output::document(format, &answer)?;
             Ok(())

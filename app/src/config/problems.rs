@@ -1,7 +1,7 @@
 //! Everything that is wrong with a configuration, each with its key and its source.
 
 use figment::Figment;
-use figment::value::{Dict, Value};
+use figment::value::{Dict, Num, Value};
 
 use super::{Config, source_of};
 
@@ -59,6 +59,15 @@ pub(super) fn of(figment: &Figment, defaults: &Config) -> Vec<String> {
             problems.push(format!("{key}: is not 1 to 100"));
         }
     }
+    let sampled = "consistency.sampled_percent";
+    if figment.extract_inner::<u64>(sampled).is_ok_and(|share| share > 100) {
+        problems.push(format!("{sampled}: is not 0 to 100"));
+    }
+    if figment.extract_inner::<Vec<Value>>("console.hosts").is_ok()
+        && figment.extract_inner::<Vec<String>>("console.hosts").is_err()
+    {
+        problems.push("console.hosts: is not a list of texts".to_owned());
+    }
     if figment.extract_inner::<u128>("limits.requests_per_second").is_ok_and(|rate| rate == 0) {
         problems.push("limits.requests_per_second: is 0, expected at least 1".to_owned());
     }
@@ -77,6 +86,11 @@ fn compare(prefix: &str, known: &Dict, given: &Dict, problem: &mut impl FnMut(&s
             (Some(Value::Num(..)), value) if !is_whole_from_0(value) => {
                 problem(&key, "is not a whole number from 0".to_owned());
             }
+            (Some(Value::Num(_, expected)), Value::Num(_, given))
+                if given.to_u128_lossy().is_some_and(|number| number > most(*expected)) =>
+            {
+                problem(&key, format!("is more than {}", most(*expected)));
+            }
             (Some(_), _) => {}
         }
     }
@@ -84,6 +98,16 @@ fn compare(prefix: &str, known: &Dict, given: &Dict, problem: &mut impl FnMut(&s
 
 fn is_whole_from_0(value: &Value) -> bool {
     value.to_u128().is_some() || value.to_i128().is_some_and(|number| number >= 0)
+}
+
+/// The largest number of the kind that a default has.
+const fn most(expected: Num) -> u128 {
+    match expected {
+        Num::U8(_) => u8::MAX as u128,
+        Num::U16(_) => u16::MAX as u128,
+        Num::U32(_) => u32::MAX as u128,
+        _ => u64::MAX as u128,
+    }
 }
 
 fn same_kind(expected: &Value, value: &Value) -> bool {

@@ -24,6 +24,26 @@ fn every_problem_is_reported_at_once_with_its_key() {
 }
 
 #[test]
+fn what_a_service_would_refuse_when_it_is_opened_is_a_problem_like_every_other() {
+    let text = "url = 7\n[consistency]\nsampled_percent = 100000\nsampled_rows_per_second = 99999999999\n\
+                repairs_per_hour = 4294967296\n[console]\nhosts = [1]\n[sync]\n\
+                transformers = [{ kind = \"route\", topic = \"users\", to = \"nowhere\" }]\n";
+    let text = loaded(text).unwrap_err().to_string();
+    for part in [
+        "url",
+        "consistency.sampled_percent: is not 0 to 100",
+        "consistency.sampled_rows_per_second",
+        "is more than 4294967295",
+        "consistency.repairs_per_hour",
+        "console.hosts: is not a list of texts",
+        "sync.transformers/0/to: no processor handles the topic \"nowhere\"",
+    ] {
+        assert!(text.contains(part), "{part} is missing in: {text}");
+    }
+    assert!(loaded("[consistency]\nsampled_percent = 0\nsampled_rows_per_second = 4294967295\n").is_ok());
+}
+
+#[test]
 fn flags_win_over_the_file_and_the_origin_is_shown() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(b"data = \"from-file\"\n[order]\ndelivery_working_days = 5\n").unwrap();

@@ -230,8 +230,11 @@ fn examples() -> Vec<(&'static str, Value)> {
             json!({
                 "name": "users-of-the-branch",
                 "config": {
-                    "connector.class": "madrigal.connector.sqlite.SqliteConnector", "topic.prefix": "branch",
-                    "database.service": "user-service", "table.include.list": "public.users",
+                    "connector.class": "io.debezium.connector.postgresql.PostgresConnector", "topic.prefix": "branch",
+                    "database.hostname": "postgres", "database.user": "debezium", "database.password": "dbz",
+                    "database.dbname": "userdb", "table.include.list": "public.users", "transforms": "route",
+                    "transforms.route.type": "org.apache.kafka.connect.transforms.RegexRouter",
+                    "transforms.route.regex": "branch\\.public\\.(.*)", "transforms.route.replacement": "$1",
                 },
             }),
         ),

@@ -88,3 +88,12 @@ fn every_answer_and_every_body_has_a_schema_and_every_body_an_example() {
         }
     }
 }
+
+#[test]
+fn the_example_of_a_connector_is_one_that_is_accepted() {
+    use madrigal_sync_service::connectors::ConnectorDefinition;
+    let described = described();
+    let example = &described["components"]["schemas"]["ConnectorBody"]["example"];
+    let read = ConnectorDefinition::read_for(example, &Default::default());
+    assert!(read.is_ok(), "{read:?}");
+}

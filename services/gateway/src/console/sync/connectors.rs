@@ -75,6 +75,7 @@ fn state(state: &str) -> Markup {
         "snapshot" => mark(Tone::Wait, "clock", "telling every row"),
         "retrying" => mark(Tone::Wait, "clock", "tries again"),
         "stalled" => mark(Tone::Bad, "stuck", "stalled"),
+        "failed" => mark(Tone::Bad, "fail", "cannot run"),
         "unavailable" => mark(Tone::Calm, "no", "kept, not run"),
         "idle" => mark(Tone::Calm, "pause", "idle"),
         other => mark(Tone::Calm, "unk", other),

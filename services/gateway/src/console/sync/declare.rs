@@ -30,7 +30,11 @@ const EXAMPLE: &str = r#"{
     "database.dbname": "userdb",
     "database.server.name": "userdb",
     "table.include.list": "public.users,public.user_events",
-    "plugin.name": "pgoutput"
+    "plugin.name": "pgoutput",
+    "transforms": "route",
+    "transforms.route.type": "org.apache.kafka.connect.transforms.RegexRouter",
+    "transforms.route.regex": "([^.]+)\\.([^.]+)\\.([^.]+)",
+    "transforms.route.replacement": "$3"
   }
 }"#;
 
@@ -143,7 +147,7 @@ fn content(visit: &Visit, text: &str, said: Option<&Markup>, wrong: &[Wrong]) ->
                 div.pad #wrong {
                     @if wrong.is_empty() {
                         ul.dots {
-                            li { "Everything is checked first; whatever is wrong is said here at once, and nothing is kept." }
+                            li { "Everything that the next start asks is checked first; whatever is wrong is said here at once, and nothing is kept." }
                             li { "Tables of user-service are captured from the next start on. A table is captured once." }
                             li { "A connector of PostgreSQL is kept and shown, and not run by this program. Its password is not kept." }
                             li { "The same declaration again changes nothing." }
