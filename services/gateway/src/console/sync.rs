@@ -90,7 +90,9 @@ pub(crate) async fn change(console: &Console, asker: &Asker) -> Change {
     };
     console.trends.add(lags);
     for lag in lags {
-        change.point.insert(lag::feed(lag), lag.seconds());
+        if let Some(seconds) = lag.seconds() {
+            change.point.insert(lag::feed(lag), seconds);
+        }
     }
     let (answer, meaning) = sentences(&read);
     change.text("headline", answer);

@@ -19,19 +19,27 @@ pub(crate) struct Lag {
     source: String,
     state: String,
     detail: Option<String>,
-    behind: u64,
-    seconds: f64,
-    applied_through: u64,
+    /// `None` where the copy's keeper does not say how far it is.
+    reached: Option<Reached>,
     end: u64,
     parked_keys: u64,
     snapshot_rows: Option<u64>,
 }
 
-/// Reads the answer of `GET /v1/sync/lag`, the latest copies first.
+/// How far a copy has come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Reached {
+    behind: u64,
+    seconds: f64,
+    applied_through: u64,
+}
+
+/// Reads the answer of `GET /v1/sync/lag`, the latest copies first; before them those of which nobody says how late they are.
 pub(crate) fn of(body: &Value) -> Vec<Lag> {
     let items = body["items"].as_array().or(body.as_array()).map(Vec::as_slice).unwrap_or_default();
     let mut lags: Vec<Lag> = items.iter().map(one).collect();
-    lags.sort_by(|one, other| other.seconds.total_cmp(&one.seconds).then_with(|| other.behind.cmp(&one.behind)));
+    let late = |lag: &Lag| lag.reached.map_or((f64::INFINITY, 0), |reached| (reached.seconds, reached.behind));
+    lags.sort_by(|one, other| late(other).0.total_cmp(&late(one).0).then_with(|| late(other).1.cmp(&late(one).1)));
     lags
 }
 
@@ -43,9 +51,11 @@ fn one(item: &Value) -> Lag {
         source: text("source").unwrap_or_default(),
         state: text("state").unwrap_or_default(),
         detail: text("detail"),
-        behind: count("behind"),
-        seconds: item["seconds"].as_f64().unwrap_or(0.0),
-        applied_through: count("appliedThrough"),
+        reached: item["behind"].as_u64().map(|behind| Reached {
+            behind,
+            seconds: item["seconds"].as_f64().unwrap_or(0.0),
+            applied_through: count("appliedThrough"),
+        }),
         end: count("end"),
         parked_keys: count("parkedKeys"),
         snapshot_rows: item["snapshotRows"].as_u64(),
@@ -58,13 +68,13 @@ impl Lag {
         self.copy.as_deref().unwrap_or(&self.source)
     }
 
-    /// For how long it has lacked something.
-    pub(super) const fn seconds(&self) -> f64 {
-        self.seconds
+    /// For how long it has lacked something; `None` where that is not known.
+    pub(super) fn seconds(&self) -> Option<f64> {
+        self.reached.map(|reached| reached.seconds)
     }
 
     fn is_late(&self) -> bool {
-        self.seconds >= LATE_SECONDS || self.troubled()
+        self.seconds().is_none_or(|seconds| seconds >= LATE_SECONDS) || self.troubled()
     }
 
     fn troubled(&self) -> bool {
@@ -92,31 +102,41 @@ pub(crate) fn parked(lags: &[Lag]) -> i64 {
     i64::try_from(most.values().sum::<u64>()).unwrap_or(i64::MAX)
 }
 
-/// Where a connector's log ends, and how many changes the copy that is furthest behind lacks; `None` where it tells no copy.
+/// Where a connector's log ends, and how many changes the copy that is furthest behind lacks; `None` where it tells no copy, or
+/// nobody says how far one is.
 pub(super) fn place(source: &str, lags: &[Lag]) -> Option<(i64, i64)> {
     let of_source = || lags.iter().filter(|lag| lag.source == source);
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    Some((count(of_source().map(|lag| lag.end).max()?), count(of_source().map(|lag| lag.behind).max()?)))
+    Some((count(of_source().map(|lag| lag.end).max()?), count(of_source().filter_map(|lag| lag.reached).map(|reached| reached.behind).max()?)))
 }
 
 /// The sentence that answers the page's question, and what it means.
 pub(super) fn sentences(lags: &[Lag]) -> (String, String) {
     let (late, keys) = (late(lags), parked(lags));
-    let furthest = lags.first().filter(|lag| lag.behind > 0);
+    let unknown: Vec<&str> = lags.iter().filter(|lag| lag.reached.is_none()).map(Lag::words).collect();
+    let furthest = lags.iter().filter_map(|lag| Some((lag, lag.reached?))).find(|(_, reached)| reached.behind > 0);
     let answer = match (late, keys) {
         _ if lags.is_empty() => "Nothing is told to any copy".to_owned(),
         (0, 0) => "Every copy is in step".to_owned(),
         (0, keys) => format!("Every copy is in step, but for {}", plural(keys, "parked key", "parked keys")),
         (1, _) => {
             let lag = lags.iter().find(|lag| lag.is_late());
-            lag.map_or_else(String::new, |lag| format!("{} is {} behind", capital(lag.words()), seconds(lag.seconds)))
+            lag.map_or_else(String::new, |lag| match lag.seconds() {
+                Some(behind) => format!("{} is {} behind", capital(lag.words()), seconds(behind)),
+                None => format!("How far {} is behind is not known", lag.words()),
+            })
         }
+        (late, _) if !unknown.is_empty() => format!("{} copies are behind, or do not say so", number(late)),
         (late, _) => format!("{} copies are behind", number(late)),
     };
     let mut meaning = match furthest {
-        Some(lag) => format!("Furthest behind: {}, by {}.", lag.words(), seconds(lag.seconds)),
-        None => "None is behind now.".to_owned(),
+        Some((lag, reached)) => format!("Furthest behind: {}, by {}.", lag.words(), seconds(reached.seconds)),
+        None if unknown.is_empty() => "None is behind now.".to_owned(),
+        None => "None of the others is behind now.".to_owned(),
     };
+    if !unknown.is_empty() {
+        meaning.push_str(&format!(" No answer about {}.", unknown.join(", ")));
+    }
     if keys > 0 {
         let parked = plural(keys, "key is parked", "keys are parked");
         meaning.push_str(&format!(" {parked}; every other key goes on."));
@@ -166,10 +186,20 @@ fn row(lag: &Lag, samples: &[f32], drawn: bool) -> Markup {
                 }
             }
             td data-l="State" { (state(lag)) @if let Some(detail) = &lag.detail { small { (detail) } } }
-            td.num data-l="Behind" { @if lag.behind == 0 { "not behind" } @else { b { (seconds(lag.seconds)) } } }
-            td data-l="15 min" { (trend(lag, samples, drawn)) }
-            td.num data-l="Waiting" { (count(lag.behind)) }
-            td.num data-l="Applied through" { (count(lag.applied_through)) small { "of " (count(lag.end)) } }
+            @match lag.reached {
+                Some(reached) => {
+                    td.num data-l="Behind" { @if reached.behind == 0 { "not behind" } @else { b { (seconds(reached.seconds)) } } }
+                    td data-l="15 min" { (trend(lag, samples, drawn)) }
+                    td.num data-l="Waiting" { (count(reached.behind)) }
+                    td.num data-l="Applied through" { (count(reached.applied_through)) small { "of " (count(lag.end)) } }
+                }
+                None => {
+                    td.num data-l="Behind" { span.dim { "not known" } }
+                    td data-l="15 min" { (trend(lag, samples, drawn)) }
+                    td.num data-l="Waiting" { span.dim { "not known" } }
+                    td.num data-l="Applied through" { span.dim { "not known" } small { "of " (count(lag.end)) } }
+                }
+            }
             td.num data-l="Parked keys" { @if lag.parked_keys > 0 { a href="#parked" { (count(lag.parked_keys)) } } @else { "none" } }
         }
     }
@@ -201,10 +231,11 @@ fn state(lag: &Lag) -> Markup {
         .map(|rows| format!("told every row, {} so far", number(i64::try_from(rows).unwrap_or(i64::MAX))));
     match (lag.state.as_str(), rows) {
         ("retrying", _) => mark(Tone::Wait, "clock", "tries again"),
+        ("silent", _) => mark(Tone::Bad, "unk", "no answer"),
         ("stalled", _) => mark(Tone::Bad, "stuck", "stalled"),
         ("stopped", _) => mark(Tone::Wait, "pause", "stopped"),
         (_, Some(rows)) => mark(Tone::Wait, "clock", &rows),
-        ("running", None) if lag.seconds >= LATE_SECONDS => mark(Tone::Wait, "clock", "catching up"),
+        ("running", None) if lag.seconds().is_some_and(|seconds| seconds >= LATE_SECONDS) => mark(Tone::Wait, "clock", "catching up"),
         ("running", None) => mark(Tone::Ok, "run", "streaming"),
         ("idle", None) => mark(Tone::Calm, "pause", "idle"),
         (other, None) => mark(Tone::Calm, "unk", other),
@@ -233,6 +264,25 @@ mod tests {
         assert_eq!(answer(&[(74_460, 372.0, "running", 0)]), "User search is 6 min 12 s behind");
         assert_eq!(answer(&[(9, 9.0, "running", 0), (9, 8.0, "running", 0)]), "2 copies are behind");
         assert_eq!(answer(&[(0, 0.0, "running", 1)]), "Every copy is in step, but for 1 parked key");
+    }
+
+    #[test]
+    fn a_copy_that_does_not_say_how_far_it_is_is_late_and_the_others_are_shown() {
+        let silent = json!({"copy": "users.analytics", "source": "users-sqlite", "state": "silent", "behind": null,
+            "seconds": null, "appliedThrough": null, "end": 10, "parkedKeys": 0, "detail": "analytics-service: refused"});
+        let other = json!({"copy": "users.index", "source": "users-sqlite", "state": "running", "behind": 0,
+            "seconds": 0.0, "appliedThrough": 10, "end": 10, "parkedKeys": 0});
+        let lags = of(&json!({"items": [other, silent]}));
+        assert_eq!((late(&lags), lags[0].seconds(), place("users-sqlite", &lags)), (1, None, Some((10, 0))));
+        let (answer, meaning) = sentences(&lags);
+        assert!(answer.starts_with("How far ") && answer.ends_with(" is behind is not known"), "{answer}");
+        assert!(meaning.starts_with("None of the others is behind now. No answer about "), "{meaning}");
+        let trends = Trends::default();
+        trends.add(&lags);
+        assert_eq!((trends.of("users.analytics").len(), trends.of("users.index").len()), (0, 1));
+        let page = panel(&Heard::Said(lags), &trends, true).into_string();
+        assert!(page.contains("no answer") && page.contains("analytics-service: refused"), "{page}");
+        assert!(page.contains("not known") && page.contains("not behind"), "{page}");
     }
 
     #[test]

@@ -30,18 +30,19 @@ pub(super) enum Course {
 }
 
 impl Trends {
-    /// Takes a sample of each copy.
+    /// Takes a sample of each copy that says how far it is.
     #[expect(clippy::cast_possible_truncation, reason = "a length on the screen")]
     pub(super) fn add(&self, lags: &[Lag]) {
         let mut trends = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // What is no longer told has no place on the page either.
         trends.retain(|name, _| lags.iter().any(|lag| lag.name() == name));
         for lag in lags.iter().take(MOST_COPIES) {
+            let Some(seconds) = lag.seconds() else { continue };
             let samples = trends.entry(lag.name().to_owned()).or_default();
             if samples.len() == MOST {
                 samples.pop_front();
             }
-            samples.push_back(lag.seconds() as f32);
+            samples.push_back(seconds as f32);
         }
     }
 
@@ -76,7 +77,7 @@ mod tests {
     use super::*;
 
     fn lags(told: &[(&str, f64)]) -> Vec<Lag> {
-        let item = |(copy, seconds): &(&str, f64)| json!({"copy": copy, "source": "users", "seconds": seconds});
+        let item = |(copy, seconds): &(&str, f64)| json!({"copy": copy, "source": "users", "behind": 1, "seconds": seconds});
         lag::of(&json!({"items": told.iter().map(item).collect::<Vec<_>>()}))
     }
 
