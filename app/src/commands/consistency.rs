@@ -1,12 +1,13 @@
 //! `madrigal consistency …`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use madrigal_core::tasks;
 use serde_json::{Value, json};
 
 use crate::cli::{ConsistencyCheck, ConsistencyCommand};
-use crate::client::Shop;
+use crate::client::{Answer, AskError, Shop};
 use crate::exit::Ended;
 use crate::output::{self, Format};
 
@@ -60,7 +61,7 @@ async fn checked(shop: &Shop, check: &ConsistencyCheck) -> anyhow::Result<Value>
         body["pair"] = Value::from(pair.as_str());
     }
     let request = shop.request(reqwest::Method::POST, "/v1/consistency/checks").json(&body).timeout(ANSWER_AT_MOST);
-    let mut answer = shop.send(request).await?.ok()?;
+    let mut answer = answered(shop.send(request).await)?;
     let mut told = false;
     while let Some(id) = answer["checkId"].as_str() {
         if !told {
@@ -69,9 +70,23 @@ async fn checked(shop: &Shop, check: &ConsistencyCheck) -> anyhow::Result<Value>
         }
         let path = format!("/v1/consistency/checks/{id}");
         tasks::sleep(LOOK_EVERY).await;
-        answer = shop.get(&path).await?;
+        answer = answered(shop.send(shop.request(reqwest::Method::GET, &path)).await)?;
     }
     Ok(answer)
+}
+
+/// The body of a success. Where nobody answers who could check, nothing was verified; that is not a failure of the command.
+fn answered(answer: Result<Answer, AskError>) -> anyhow::Result<Value> {
+    match answer {
+        Ok(answer) if matches!(answer.status.as_u16(), 502..=504) => {
+            Err(Ended::CouldNotCheck(format!("nothing could be verified: {}", answer.problem())).into())
+        }
+        Ok(answer) => Ok(answer.ok()?),
+        Err(error @ (AskError::NoAnswer(_) | AskError::CutShort(_))) => {
+            Err(Ended::CouldNotCheck(format!("nothing could be verified: {error}")).into())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn show(format: Format, report: &Value) -> anyhow::Result<()> {
@@ -108,11 +123,55 @@ fn verdict(report: &Value) -> anyhow::Result<()> {
         Some("inconsistent") => Err(Ended::Diverged(format!("{rows} of {all} rows diverge")).into()),
         _ => {
             let left = &report["metrics"]["unverifiedEntities"];
-            Err(Ended::CouldNotCheck(format!("not everything could be verified: {left} of {all} rows were not")).into())
+            let mut why = format!("not everything could be verified: {left} of {all} rows were not");
+            for (trouble, pairs) in troubles(report) {
+                why.push_str(&format!("\n  {}: {trouble}", pairs.join(", ")));
+            }
+            Err(Ended::CouldNotCheck(why).into())
         }
     }
 }
 
+/// What kept pairs from being checked, and which.
+fn troubles(report: &Value) -> BTreeMap<String, Vec<String>> {
+    let mut troubles: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for check in list(&report["checks"]) {
+        if let (Some(trouble), Some(name)) = (check["trouble"].as_str(), check["name"].as_str()) {
+            troubles.entry(trouble.to_owned()).or_default().push(name.to_owned());
+        }
+    }
+    troubles
+}
+
 fn list(value: &Value) -> Vec<Value> {
     value.as_array().cloned().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::StatusCode;
+
+    use super::*;
+
+    #[test]
+    fn where_nobody_answers_who_could_check_nothing_was_verified() {
+        let answer = |status| Ok(Answer { status, body: json!({"title": "x"}), position: None, etag: None });
+        for status in [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT] {
+            let error = answered(answer(status)).unwrap_err();
+            assert!(matches!(error.downcast_ref::<Ended>(), Some(Ended::CouldNotCheck(_))), "{error}");
+        }
+        assert!(answered(answer(StatusCode::FORBIDDEN)).unwrap_err().downcast_ref::<Ended>().is_none());
+        assert!(answered(answer(StatusCode::OK)).is_ok());
+    }
+
+    #[test]
+    fn every_trouble_is_named_once_with_its_pairs() {
+        let check = |name: &str| json!({"name": name, "trouble": "analytics-service is gone"});
+        let metrics = json!({"unverifiedEntities": 20, "totalEntities": 44, "inconsistentEntities": 0});
+        let report = json!({"overallStatus": "unverified", "metrics": metrics,
+            "checks": [check("orders.analytics"), {"name": "orders.view", "trouble": null}, check("users.analytics")]});
+        let told = verdict(&report).unwrap_err().to_string();
+        assert!(told.contains("20 of 44 rows were not"), "{told}");
+        assert!(told.ends_with("orders.analytics, users.analytics: analytics-service is gone"), "{told}");
+    }
 }

@@ -1,9 +1,12 @@
 //! How the services of one process fare, and the routes that tell it.
 
+pub(super) mod asked;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
+use axum::routing::get_service;
 use futures::future::join_all;
 use madrigal_bus::{DynTopicSource, PollFrom, Start};
 use madrigal_core::Host;
@@ -71,6 +74,15 @@ pub(super) const OPTIONAL: Standing = Standing::Optional;
 /// `/livez`, `/readyz`, `/health` and `/metrics` of this process.
 pub(super) fn operations(health: Health, metrics: Metrics) -> Router {
     madrigal_telemetry::router(health, metrics, MetricsAccess::TokenOrLoopback)
+}
+
+/// The same, where `/health` tells about more than this process: whether traffic should come to it is its own matter.
+pub(super) fn operations_of(own: Health, all: Health, metrics: Metrics) -> Router {
+    let own = operations(own, metrics.clone());
+    let router = Router::new().route("/health", get_service(operations(all, metrics)));
+    ["/livez", "/readyz", "/metrics"]
+        .into_iter()
+        .fold(router, |router, path| router.route(path, get_service(own.clone())))
 }
 
 /// No services yet.

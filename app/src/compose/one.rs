@@ -18,7 +18,7 @@ use madrigal_telemetry::{Check, Health};
 use madrigal_user_service::UserService;
 
 use super::all::{catalog_config, opened, order_config, signer, user_config};
-use super::health::{CRITICAL, OPTIONAL, health, operations, watch};
+use super::health::{CRITICAL, OPTIONAL, asked, health, operations, operations_of, watch};
 use super::{Background, Composed, analytics, monitor, runs, sync};
 use crate::cli::Service;
 use crate::config::Config;
@@ -211,7 +211,8 @@ fn url(config: &Config, service: Service) -> &str {
 
 /// The gateway alone: everything is proxied.
 fn gateway(far: &Far<'_>, edge: &Edge, health: Health) -> anyhow::Result<(Router, (&'static str, Background))> {
-    health.add("gateway", CRITICAL, || vec![Check::healthy("routing", "requests are passed on")]);
+    let routing = || vec![Check::healthy("routing", "requests are passed on")];
+    health.add("gateway", CRITICAL, routing);
     let services = [
         Service::UserService,
         Service::CatalogService,
@@ -225,11 +226,15 @@ fn gateway(far: &Far<'_>, edge: &Edge, health: Health) -> anyhow::Result<(Router
         service: service.name(),
         target: Target::Http { base_url: url(far.config, service).to_owned() },
     };
+    // The shop's document; not what this process waits for: pages and the services that are there go on.
+    let shop = super::health::health(far.host);
+    shop.add("gateway", CRITICAL, routing);
+    asked::ask_all(&shop, services.map(|service| (service, url(far.config, service))))?;
     let (console, ends_streams) = super::console::console(far.config);
     let parts = GatewayParts {
         upstreams: services.map(upstream).into(),
         openapi: compose::DESCRIPTION,
-        operations: operations(health, madrigal_telemetry::metrics::metrics()?),
+        operations: operations_of(health, shop, madrigal_telemetry::metrics::metrics()?),
         storytellers: Storytellers {
             orders: far.to(Service::OrderService),
             catalog: far.to(Service::CatalogService),
