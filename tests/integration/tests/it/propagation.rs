@@ -88,3 +88,29 @@ async fn a_deleted_user_stays_deleted_in_every_copy_over_a_restart() {
         assert!(gone, "{copy}: {}", answer.body);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_writes_a_user_reads_it_in_every_copy_with_the_position_of_the_write() {
+    let shop = OneProcess::start().await.unwrap();
+    let anna = Customer::register(&shop.anonymous().unwrap(), "anna").await.unwrap();
+    let read = async |path: &str, position: &str| {
+        let request = shop.shop.request(Method::GET, path).header("Madrigal-Position", position);
+        shop.shop.send(request).await.unwrap()
+    };
+    let overview = format!("/v1/customers/{}/overview", anna.id);
+    for version in 1..10 {
+        let name = format!("berta-{version}");
+        let change = anna.shop.request(Method::PATCH, &format!("/v1/users/{}", anna.id));
+        let change = change.header("If-Match", format!("\"{version}\""));
+        let change = change.header("Content-Type", "application/merge-patch+json");
+        let changed = anna.shop.send(change.body(json!({"username": name}).to_string())).await.unwrap();
+        let position = changed.position.unwrap();
+        let found = read(&format!("/v1/users/search?q={name}"), &position).await;
+        assert_eq!(found.body["items"][0]["id"], json!(anna.id), "{}", found.body);
+        let profile = read(&format!("/v1/users/{}/profile", anna.id), &position).await;
+        assert_eq!(profile.body["username"], json!(name), "{}", profile.body);
+        let whole = read(&overview, &position).await;
+        assert_eq!(whole.body["user"]["username"], json!(name), "{}", whole.body);
+        assert!(whole.body["asOf"]["user-service"].is_string(), "{}", whole.body);
+    }
+}
