@@ -12,12 +12,7 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 
 /// Opens the monitor over what these services hold.
-pub(super) async fn open(
-    config: &Config,
-    data: &DataDir,
-    watched: Watched,
-    host: &Host,
-) -> anyhow::Result<Monitor> {
+pub(super) async fn open(config: &Config, data: &DataDir, watched: Watched, host: &Host) -> anyhow::Result<Monitor> {
     let section = &config.consistency;
     let settings = MonitorConfig {
         versions_every: Duration::from_secs(section.versions_every_seconds),

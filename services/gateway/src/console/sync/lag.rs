@@ -107,7 +107,10 @@ pub(crate) fn parked(lags: &[Lag]) -> i64 {
 pub(super) fn place(source: &str, lags: &[Lag]) -> Option<(i64, i64)> {
     let of_source = || lags.iter().filter(|lag| lag.source == source);
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    Some((count(of_source().map(|lag| lag.end).max()?), count(of_source().filter_map(|lag| lag.reached).map(|reached| reached.behind).max()?)))
+    Some((
+        count(of_source().map(|lag| lag.end).max()?),
+        count(of_source().filter_map(|lag| lag.reached).map(|reached| reached.behind).max()?),
+    ))
 }
 
 /// The sentence that answers the page's question, and what it means.
@@ -235,7 +238,9 @@ fn state(lag: &Lag) -> Markup {
         ("stalled", _) => mark(Tone::Bad, "stuck", "stalled"),
         ("stopped", _) => mark(Tone::Wait, "pause", "stopped"),
         (_, Some(rows)) => mark(Tone::Wait, "clock", &rows),
-        ("running", None) if lag.seconds().is_some_and(|seconds| seconds >= LATE_SECONDS) => mark(Tone::Wait, "clock", "catching up"),
+        ("running", None) if lag.seconds().is_some_and(|seconds| seconds >= LATE_SECONDS) => {
+            mark(Tone::Wait, "clock", "catching up")
+        }
         ("running", None) => mark(Tone::Ok, "run", "streaming"),
         ("idle", None) => mark(Tone::Calm, "pause", "idle"),
         (other, None) => mark(Tone::Calm, "unk", other),

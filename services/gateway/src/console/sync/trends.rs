@@ -77,7 +77,8 @@ mod tests {
     use super::*;
 
     fn lags(told: &[(&str, f64)]) -> Vec<Lag> {
-        let item = |(copy, seconds): &(&str, f64)| json!({"copy": copy, "source": "users", "behind": 1, "seconds": seconds});
+        let item =
+            |(copy, seconds): &(&str, f64)| json!({"copy": copy, "source": "users", "behind": 1, "seconds": seconds});
         lag::of(&json!({"items": told.iter().map(item).collect::<Vec<_>>()}))
     }
 
