@@ -231,7 +231,12 @@ impl Writer {
                 if state.stalled.is_none() {
                     tracing::warn!(dir = %shared.dir.display(), %error, "no room to write; appends are refused");
                 }
-                state.stalled = Some(shared.no_room(&error));
+                let refused_from_now = state.stalled.replace(shared.no_room(&error)).is_none();
+                drop(state);
+                if refused_from_now {
+                    // Who found the buffer full before would wait for this group, and so for the disk.
+                    shared.room.notify_waiters();
+                }
                 Ok(Written::NoRoom)
             }
             Err(error) => Err(format!("write: {error}")),
