@@ -134,7 +134,7 @@ impl Monitor {
         let key = divergence.key.clone();
         let entry = pair.repair(divergence, apply, by, &self.parts.host).await?;
         if matches!(entry.outcome, Outcome::Repaired | Outcome::Healed) {
-            self.parts.states.cured(declared.name, &key);
+            self.parts.states.cured(declared.name, &key, self.parts.host.now());
         }
         let entry = Recorded { entry, reason };
         if apply {
@@ -212,7 +212,7 @@ impl Monitor {
                 _ => retold.left += 1,
             }
             if matches!(entry.outcome, Outcome::Repaired | Outcome::Healed) {
-                self.parts.states.cured(declared.name, &key);
+                self.parts.states.cured(declared.name, &key, self.parts.host.now());
             }
         }
         Ok((retold, through))

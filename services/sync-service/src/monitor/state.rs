@@ -1,6 +1,6 @@
 //! What was found of each pair: the latest sweep, and what content sweeps found that versions do not tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use madrigal_consistency::{Content, Detail, Divergence, PairReport, Verdict};
@@ -63,7 +63,14 @@ pub fn divergence_id(pair: &str, key: &str) -> String {
 
 /// All pairs' states.
 #[derive(Debug, Default)]
-pub struct States(Mutex<BTreeMap<&'static str, PairState>>);
+pub struct States {
+    pairs: Mutex<BTreeMap<&'static str, PairState>>,
+    /// Rows of each pair that were cured, oldest first, at most [`CURES_KEPT`]: a check that began before knows nothing of it.
+    cures: Mutex<BTreeMap<&'static str, VecDeque<(String, Timestamp)>>>,
+}
+
+/// How many cures of a pair are remembered: twice as many as one run repairs.
+const CURES_KEPT: usize = 1_000;
 
 impl States {
     /// All of them, by name.
@@ -88,6 +95,7 @@ impl States {
     /// Takes in a sweep. Where it did not come to its end, what it did not see is unverified: of the `owned` rows that the owner
     /// has, else of those that the last whole sweep looked at, else of one.
     pub fn swept(&self, declared: DeclaredPair, mut report: PairReport, owned: Option<u64>) -> PairState {
+        self.leave_out_cured(declared.name, &mut report);
         let mut states = self.states();
         let before = states.remove(declared.name);
         let (rows_before, unverified_before) =
@@ -117,7 +125,8 @@ impl States {
     }
 
     /// Takes in rows that were found to diverge beside the sweeps; the sweeps look at them again.
-    pub fn found(&self, declared: DeclaredPair, found: PairReport) -> PairState {
+    pub fn found(&self, declared: DeclaredPair, mut found: PairReport) -> PairState {
+        self.leave_out_cured(declared.name, &mut found);
         let mut states = self.states();
         let at = found.ended_at;
         let state = states.entry(declared.name).or_insert_with(|| PairState {
@@ -147,7 +156,15 @@ impl States {
     }
 
     /// Takes in that a row was looked at once more and is equal now.
-    pub fn cured(&self, pair: &str, key: &str) {
+    pub fn cured(&self, pair: &'static str, key: &str, at: Timestamp) {
+        {
+            let mut cures = self.cures.lock().unwrap_or_else(PoisonError::into_inner);
+            let cures = cures.entry(pair).or_default();
+            cures.push_back((key.to_owned(), at));
+            if cures.len() > CURES_KEPT {
+                cures.pop_front();
+            }
+        }
         if let Some(state) = self.states().get_mut(pair) {
             let rows = &mut state.report.divergences;
             let before = rows.len();
@@ -159,8 +176,20 @@ impl States {
         }
     }
 
+    /// What a check that began before a row was cured says of that row is over.
+    fn leave_out_cured(&self, pair: &str, report: &mut PairReport) {
+        let cures = self.cures.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(cures) = cures.get(pair) else { return };
+        let (began, before) = (report.began_at, report.divergences.len());
+        let is_cured = |key: &str| cures.iter().any(|(cured, at)| *at >= began && cured == key);
+        report.divergences.retain(|row| !is_cured(&row.key));
+        let cured = (before - report.divergences.len()) as u64;
+        report.divergent -= cured;
+        report.consistent += cured;
+    }
+
     fn states(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, PairState>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pairs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -177,4 +206,34 @@ pub fn with_known(mut sweep: PairReport, again: PairReport) -> PairReport {
         }
     }
     sweep
+}
+
+#[cfg(test)]
+mod tests {
+    use madrigal_consistency::Issue;
+
+    use super::super::pairs::PAIRS;
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_micros(second * 1_000_000)
+    }
+
+    fn one_row_differs(began: i64) -> PairReport {
+        let row = Divergence { key: "lute".to_owned(), issue: Issue::Different, owner: None, copy: None };
+        let report = PairReport::failed(PAIRS[0].name, Detail::Content, at(began), String::new());
+        PairReport { trouble: None, divergent: 1, divergences: vec![row], ended_at: at(began + 9), ..report }
+    }
+
+    #[test]
+    fn a_check_that_began_before_a_row_was_cured_does_not_bring_it_back() {
+        let (states, pair) = (States::default(), PAIRS[0]);
+        states.swept(pair, one_row_differs(1), None);
+        states.cured(pair.name, "lute", at(20));
+        for late in [states.found(pair, one_row_differs(15)), states.swept(pair, one_row_differs(15), None)] {
+            assert_eq!((late.report.divergent, late.report.consistent), (0, 1));
+            assert!(late.report.divergences.is_empty());
+        }
+        assert_eq!(states.found(pair, one_row_differs(21)).report.divergent, 1, "it differs again");
+    }
 }
