@@ -78,23 +78,36 @@ async fn has_row(
     Ok(true)
 }
 
-/// Has the monitor compare the contents of all copies; says, too, what is wrong where it does not call them consistent.
-pub(crate) async fn check(address: &str, operator: &str) -> anyhow::Result<(Value, Option<String>)> {
+/// The report of a check of all pairs, which is asked for and then looked at every so often, for at most so long.
+pub(crate) async fn checked(
+    connection: &mut Connection,
+    operator: &str,
+    deep: bool,
+    limit: Duration,
+    look_every: Duration,
+) -> anyhow::Result<Value> {
     let began = tasks::instant();
-    let mut connection = Connection::open(address).await?;
-    let mut request = wire::request("POST", "/v1/consistency/checks", operator, &[], r#"{"deep":true}"#);
-    let report: Value = loop {
+    let body = json!({ "deep": deep }).to_string();
+    let mut request = wire::request("POST", "/v1/consistency/checks", operator, &[], &body);
+    loop {
         let answer = connection.send(&request).await?;
         match answer.status {
-            200 => break serde_json::from_slice(answer.body)?,
-            202 if began.elapsed() < LIMIT => {
+            200 => return Ok(serde_json::from_slice(answer.body)?),
+            202 if began.elapsed() < limit => {
                 let place = answer.header("location").context("a check without its place")?.to_owned();
                 request = wire::request("GET", &place, operator, &[], "");
             }
             status => bail!("the check answered {status}: {}", String::from_utf8_lossy(answer.body)),
         }
-        tasks::sleep(Duration::from_millis(50)).await;
-    };
+        tasks::sleep(look_every).await;
+    }
+}
+
+/// Has the monitor compare the contents of all copies; says, too, what is wrong where it does not call them consistent.
+pub(crate) async fn check(address: &str, operator: &str) -> anyhow::Result<(Value, Option<String>)> {
+    let began = tasks::instant();
+    let mut connection = Connection::open(address).await?;
+    let report = checked(&mut connection, operator, true, LIMIT, Duration::from_millis(50)).await?;
     let pairs: Vec<Value> = report["checks"]
         .as_array()
         .into_iter()

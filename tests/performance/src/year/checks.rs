@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use madrigal_core::{Timestamp, tasks};
 use serde_json::{Value, json};
 
 use crate::orders::settle;
 use crate::orders::wire::{self, Connection};
+use crate::sync::settle::checked;
 
 /// How long a check may take, or copies until nothing is unverified any more.
 const LIMIT: Duration = Duration::from_secs(1_800);
@@ -99,20 +100,7 @@ impl Check {
 /// Checks all pairs.
 pub(super) async fn check(connection: &mut Connection, operator: &str, deep: bool) -> anyhow::Result<Check> {
     let began = tasks::instant();
-    let body = json!({ "deep": deep }).to_string();
-    let mut request = wire::request("POST", "/v1/consistency/checks", operator, &[], &body);
-    let report: Value = loop {
-        let answer = connection.send(&request).await?;
-        match answer.status {
-            200 => break serde_json::from_slice(answer.body)?,
-            202 if began.elapsed() < LIMIT => {
-                let place = answer.header("location").context("a check without its place")?.to_owned();
-                request = wire::request("GET", &place, operator, &[], "");
-            }
-            status => bail!("the check answered {status}: {}", String::from_utf8_lossy(answer.body)),
-        }
-        tasks::sleep(LOOK_EVERY).await;
-    };
+    let report = checked(connection, operator, deep, LIMIT, LOOK_EVERY).await?;
     let told_at: Timestamp = report["timestamp"].as_str().unwrap_or_default().parse()?;
     let pairs = report["checks"].as_array().context("a report without checks")?;
     anyhow::ensure!(!pairs.is_empty(), "the monitor compares nothing");
