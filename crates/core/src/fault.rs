@@ -149,15 +149,20 @@ impl Fault {
 
     /// The whole chain of causes in one line, for logs and operators (never for customers).
     pub fn chain(&self) -> String {
-        let mut line = self.to_string();
-        let mut cause: Option<&(dyn StdError + 'static)> = Some(&*self.source);
-        while let Some(error) = cause {
-            line.push_str(": ");
-            line.push_str(&error.to_string());
-            cause = error.source();
-        }
-        line
+        error_chain(self)
     }
+}
+
+/// An error with the whole chain of its causes in one line, for logs and operators (never for customers).
+pub fn error_chain(error: &dyn StdError) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
 }
 
 impl fmt::Display for Fault {

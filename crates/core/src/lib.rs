@@ -31,7 +31,7 @@ pub mod version;
 
 pub use context::CallContext;
 pub use event::{EventType, JsonBytes, Metadata, NewEvent, RecordedEvent};
-pub use fault::{Fault, FaultCause, FaultOutcome, FaultRetry};
+pub use fault::{Fault, FaultCause, FaultOutcome, FaultRetry, error_chain};
 pub use fingerprint::Fingerprint;
 pub use host::{Clock, Host, Randomness};
 pub use id::{CorrelationId, EventId};

@@ -10,7 +10,7 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use madrigal_core::{Host, LogEpoch, Position};
+use madrigal_core::{Host, LogEpoch, Position, error_chain};
 
 use crate::archive::copy;
 use crate::disk::{Disk, write_all_at};
@@ -148,7 +148,7 @@ impl Wound {
         // A record that is damaged at the very end, and is named nowhere else, is lost all the same.
         let end = if shortened.is_some() { end.max(kept + 1) } else { end };
         let lost = (end > kept).then_some(kept + 1..=end);
-        let cause = chain(&error);
+        let cause = error_chain(&error);
         Ok(Some(Self { damage: Damage { cause, kept: Position(kept), lost, intact, files }, shortened }))
     }
 
@@ -243,14 +243,4 @@ fn write_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let file = disk.create(path)?;
     write_all_at(&*file, bytes, 0)?;
     file.sync_data()
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use madrigal_core::Host;
 use madrigal_core::spans::EndedSpan;
 use madrigal_core::tasks::{self, StopSignal};
+use madrigal_core::{Host, error_chain};
 use serde::Deserialize;
 use tokio::sync::mpsc::Receiver;
 
@@ -159,7 +159,7 @@ impl Collector {
     /// Sends a batch once; how many spans of it the collector rejected.
     async fn post(&self, body: Vec<u8>) -> Result<usize, Refusal> {
         // The address may hold a password.
-        let failed = |error: reqwest::Error| Refusal { why: chain(&error.without_url()), again: true };
+        let failed = |error: reqwest::Error| Refusal { why: error_chain(&error.without_url()), again: true };
         let mut answer = self.client.post(&self.endpoint).body(body).send().await.map_err(failed)?;
         let status = answer.status();
         if !status.is_success() {
@@ -221,18 +221,6 @@ impl Trouble {
             tracing::info!(dropped_spans = dropped.total().saturating_sub(before), "the collector takes spans again");
         }
     }
-}
-
-/// The error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -4,13 +4,14 @@ use std::error::Error;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use madrigal_core::error_chain;
 use madrigal_http::Problem;
 
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// No connection: nothing was done.
 pub(super) fn not_connected(service: &'static str, error: &(dyn Error + 'static)) -> Problem {
-    tracing::warn!(service, cause = %chain(error), "no connection to the service");
+    tracing::warn!(service, cause = %error_chain(error), "no connection to the service");
     unavailable(service)
         .detail(format!("The {service} cannot be reached at the moment. Nothing was done."))
         .with("outcome", "not-applied".into())
@@ -18,7 +19,7 @@ pub(super) fn not_connected(service: &'static str, error: &(dyn Error + 'static)
 
 /// The connection broke after the request was begun to be sent.
 pub(super) fn cut(service: &'static str, method: &Method, error: &(dyn Error + 'static)) -> Problem {
-    tracing::warn!(service, %method, cause = %chain(error), "the service was cut off in the middle of a request");
+    tracing::warn!(service, %method, cause = %error_chain(error), "the service was cut off in the middle of a request");
     undecided(service, method, &format!("The connection to the {service} broke before it had answered."))
 }
 
@@ -48,15 +49,4 @@ fn unavailable(service: &'static str) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "upstream-unavailable", "A service is not available")
         .with("service", service.into())
         .retry_after(AGAIN_AFTER)
-}
-
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
