@@ -33,16 +33,13 @@ impl Crashed {
         let (journal, _) = open(live.path(), JournalOptions { disk: Arc::new(disk.clone()), ..small() });
         append(&journal, &[1; 700]).await;
         // Held in its sync, the second group lets three batches gather for the third.
-        disk.0.hold_syncs();
-        let syncs = disk.0.syncs.load(std::sync::atomic::Ordering::SeqCst);
+        disk.0.syncs.hold();
         let mut tickets = vec![journal.enqueue(&batch(&[300, 20]), Timestamp::default()).unwrap()];
-        while disk.0.syncs.load(std::sync::atomic::Ordering::SeqCst) == syncs {
-            tokio::task::yield_now().await;
-        }
+        disk.0.syncs.until_one_waits();
         for sizes in [&[90][..], &[600, 5, 700], &[40, 1]] {
             tickets.push(journal.enqueue(&batch(sizes), Timestamp::default()).unwrap());
         }
-        disk.0.release();
+        disk.0.syncs.release();
         for ticket in &tickets {
             ticket.durable().await.unwrap();
         }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Waker};
+use std::time::Duration;
 
-use madrigal_core::{FaultCause, FaultOutcome, Position, Timestamp};
+use madrigal_core::{FaultCause, FaultOutcome, Position, Timestamp, tasks};
 use madrigal_journal::{Batch, EnqueueError, Journal, JournalOptions, NoRoom};
 
 use crate::faulty_disk::FaultyDisk;
@@ -33,15 +35,12 @@ async fn readers_see_nothing_that_is_not_durable() {
     let (dir, disk, options) = faulty();
     let (journal, _) = open(dir.path(), options);
     append(&journal, b"durable").await;
-    disk.0.hold_syncs();
-    let syncs = disk.0.syncs.load(Ordering::SeqCst);
+    disk.0.syncs.hold();
     let ticket = journal.enqueue(&Batch::of(b"not yet"), Timestamp::default()).unwrap();
-    while disk.0.syncs.load(Ordering::SeqCst) == syncs {
-        tokio::task::yield_now().await;
-    }
+    disk.0.syncs.until_one_waits();
     assert_eq!((journal.end(), all(&journal).len()), (Position(1), 1));
     assert!(journal.read_at(&[Position(2)]).unwrap().is_empty());
-    disk.0.release();
+    disk.0.syncs.release();
     ticket.durable().await.unwrap();
     assert_eq!((journal.end(), all(&journal).len()), (Position(2), 2));
 }
@@ -59,7 +58,7 @@ async fn a_failed_sync_stops_the_journal_and_nothing_is_answered_as_durable() {
     assert_eq!(refused.outcome, FaultOutcome::NotApplied);
     assert!(journal.failure().is_some());
     assert_eq!((journal.end(), all(&journal).len()), (Position(1), 1), "reading goes on");
-    let waited = journal.wait_beyond(Position(1), std::time::Duration::from_secs(60)).await;
+    let waited = journal.wait_beyond(Position(1), Duration::from_secs(60)).await;
     assert!(waited.is_err(), "nobody waits for what cannot come");
     drop(journal);
     let (journal, recovery) = open(dir.path(), options);
@@ -170,4 +169,31 @@ async fn a_write_that_finds_no_room_is_waited_out_and_new_appends_are_refused_me
     for ticket in others {
         ticket.durable().await.unwrap();
     }
+}
+
+/// The writer stands before the disk, the buffer behind it is full, an appender waits for room: then the disk has none.
+#[tokio::test]
+async fn who_waits_for_room_is_refused_as_soon_as_the_disk_has_none() {
+    let (dir, disk, options) = faulty();
+    let (journal, _) = open(dir.path(), JournalOptions { max_pending_bytes: 1, ..options });
+    append(&journal, b"one").await;
+    disk.0.writes.hold();
+    let taken = journal.enqueue(&Batch::of(b"two"), Timestamp::default()).unwrap();
+    disk.0.writes.until_one_waits();
+    let buffered = journal.enqueue(&Batch::of(b"three"), Timestamp::default()).unwrap();
+    let batch = Batch::of(b"four");
+    let mut waiting = std::pin::pin!(journal.append(&batch, Timestamp::default()));
+    let first_look = waiting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(first_look.is_pending(), "the buffer is full, and nobody knows of the disk: {first_look:?}");
+    disk.0.full.store(true, Ordering::SeqCst);
+    disk.0.writes.release();
+    let told = tasks::within(Duration::from_secs(20), waiting).await;
+    let cause = journal.no_room().map(|no_room| no_room.cause);
+    disk.0.full.store(false, Ordering::SeqCst);
+    let refused = told.expect("it waits for the disk").unwrap_err();
+    assert_eq!((refused.outcome, cause), (FaultOutcome::NotApplied, Some(FaultCause::StorageFull)));
+    taken.durable().await.unwrap();
+    buffered.durable().await.unwrap();
+    let payloads: Vec<_> = all(&journal).into_iter().map(|record| record.payload).collect();
+    assert_eq!(payloads, [&b"one"[..], b"two", b"three"], "what was accepted before is there, what was refused is not");
 }

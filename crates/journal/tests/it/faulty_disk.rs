@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use madrigal_journal::{Disk, DiskFile, SystemDisk};
 
@@ -25,21 +26,50 @@ pub(crate) struct Faults {
     pub(crate) free: AtomicU64,
     /// A write writes at most so many bytes.
     pub(crate) write_at_most: AtomicU64,
-    /// How many syncs were asked for.
-    pub(crate) syncs: AtomicU64,
-    held: Mutex<bool>,
-    released: Condvar,
+    /// Where writes can be made to wait, before they find out whether there is room.
+    pub(crate) writes: Gate,
+    /// Where syncs can be made to wait.
+    pub(crate) syncs: Gate,
 }
 
-impl Faults {
-    /// Lets syncs wait until [`Faults::release`].
-    pub(crate) fn hold_syncs(&self) {
-        *self.held.lock().unwrap() = true;
+/// A place where calls can be held.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    calls: Mutex<Calls>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Calls {
+    held: bool,
+    waiting: u32,
+}
+
+impl Gate {
+    /// Lets calls wait until [`Gate::release`].
+    pub(crate) fn hold(&self) {
+        self.calls.lock().unwrap().held = true;
+    }
+
+    /// Blocks until a call waits here.
+    pub(crate) fn until_one_waits(&self) {
+        let none = |calls: &mut Calls| calls.waiting == 0;
+        let limit = Duration::from_secs(60);
+        let waited = self.changed.wait_timeout_while(self.calls.lock().unwrap(), limit, none).unwrap().1;
+        assert!(!waited.timed_out(), "nobody called");
     }
 
     pub(crate) fn release(&self) {
-        *self.held.lock().unwrap() = false;
-        self.released.notify_all();
+        self.calls.lock().unwrap().held = false;
+        self.changed.notify_all();
+    }
+
+    fn pass(&self) {
+        let mut calls = self.calls.lock().unwrap();
+        calls.waiting += 1;
+        self.changed.notify_all();
+        let mut calls = self.changed.wait_while(calls, |calls| calls.held).unwrap();
+        calls.waiting -= 1;
     }
 }
 
@@ -56,9 +86,8 @@ impl FaultyDisk {
             no_renames: AtomicBool::default(),
             free: AtomicU64::new(u64::MAX),
             write_at_most: AtomicU64::new(u64::MAX),
-            syncs: AtomicU64::default(),
-            held: Mutex::default(),
-            released: Condvar::default(),
+            writes: Gate::default(),
+            syncs: Gate::default(),
         }))
     }
 
@@ -131,6 +160,7 @@ impl DiskFile for FaultyFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.faults.writes.pass();
         if self.faults.full.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -139,8 +169,7 @@ impl DiskFile for FaultyFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.faults.syncs.fetch_add(1, Ordering::SeqCst);
-        drop(self.faults.released.wait_while(self.faults.held.lock().unwrap(), |held| *held).unwrap());
+        self.faults.syncs.pass();
         if self.faults.failing_sync.load(Ordering::SeqCst) {
             return Err(io::Error::other("injected: the device does not answer"));
         }
