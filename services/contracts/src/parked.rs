@@ -107,10 +107,37 @@ impl SettledDocument {
 }
 
 /// The keys that are held for this cause, each once, at most [`MOST_KEYS`].
-pub fn keys_of_cause(parked: &[ParkedDocument], cause: &str) -> Vec<String> {
+fn keys_of_cause(parked: &[ParkedDocument], cause: &str) -> Vec<String> {
     let holds = |one: &&ParkedDocument| one.attempts > 0 && one.skipped.is_none() && one.cause == cause;
     let ids: BTreeSet<&str> = parked.iter().filter(holds).map(|one| one.id.as_str()).collect();
     ids.into_iter().take(MOST_KEYS).map(str::to_owned).collect()
+}
+
+/// Retries all keys that are held for this cause, each once, at most [`MOST_KEYS`]; a key that somebody else cleared meanwhile
+/// is left out. What became of each.
+///
+/// # Errors
+/// [`not_settled`] of the first key that cannot be tried at all; those before it were retried.
+///
+/// # Cancellation
+/// Some keys may be retried; safe to repeat.
+pub async fn retry_cause<Retried>(
+    parked: &[ParkedDocument],
+    cause: &str,
+    mut retry: impl FnMut(String) -> Retried,
+) -> Result<Vec<SettledDocument>, Problem>
+where
+    Retried: Future<Output = Result<LaneReport, ParkingError>>,
+{
+    let mut settled = Vec::new();
+    for id in keys_of_cause(parked, cause) {
+        match retry(id.clone()).await {
+            Ok(report) => settled.push(SettledDocument::new(id, report)),
+            Err(ParkingError::UnknownLane(_)) => {}
+            Err(error) => return Err(not_settled(error)),
+        }
+    }
+    Ok(settled)
 }
 
 /// The problem of a verb that did nothing.

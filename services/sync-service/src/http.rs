@@ -9,13 +9,11 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use http::StatusCode;
 use madrigal_contracts::parked::{
-    CauseBody, DEFAULT_PAGE, MAX_PAGE, ParkedDocument, ParkedQuery, SettledDocument, SkipBody, keys_of_cause,
-    not_settled,
+    CauseBody, DEFAULT_PAGE, MAX_PAGE, ParkedDocument, ParkedQuery, SettledDocument, SkipBody, not_settled, retry_cause,
 };
 use madrigal_http::openapi::Refusals;
 use madrigal_http::page::page_limit;
 use madrigal_http::{Answered, Body, Caller, FieldError, Page, Path, Problem, Query, problem};
-use madrigal_projection::ParkingError;
 use serde_json::Value;
 use utoipa::OpenApi;
 
@@ -31,7 +29,7 @@ pub(crate) fn router(queries: Queries) -> Router {
         .route("/v1/sync/connectors/{name}", delete(remove_connector))
         .route("/v1/sync/lag", get(lag))
         .route("/v1/sync/parked", get(list_parked))
-        .route("/v1/sync/parked/retry", post(retry_cause))
+        .route("/v1/sync/parked/retry", post(retry_parked_cause))
         .route("/v1/sync/parked/{id}/retry", post(retry_parked))
         .route("/v1/sync/parked/{id}/skip", post(skip_parked))
         .route("/v1/sync/copies/{copy}/{key}", get(copied_row))
@@ -41,7 +39,7 @@ pub(crate) fn router(queries: Queries) -> Router {
 /// The routes' documentation.
 #[derive(Debug, OpenApi)]
 #[openapi(
-    paths(list_connectors, register_connector, remove_connector, lag, list_parked, retry_cause, retry_parked, skip_parked,
+    paths(list_connectors, register_connector, remove_connector, lag, list_parked, retry_parked_cause, retry_parked, skip_parked,
         copied_row,
         rebuilds::rebuild_copy, rebuilds::get_copy_rebuild),
     tags((name = "sync", description = "Connectors, and how far copies are."))
@@ -139,21 +137,18 @@ async fn list_parked(
 #[utoipa::path(post, path = "/v1/sync/parked/retry", tag = "sync", operation_id = "retryParkedCause", request_body = CauseBody,
     responses((status = 200, description = "Each key that was tried, at most 100.", body = Page<SettledDocument>), Refusals),
     security(("bearer" = [])))]
-async fn retry_cause(
+async fn retry_parked_cause(
     State(queries): State<Queries>,
     caller: Caller,
     Body(body, _): Body<CauseBody>,
 ) -> Answered<Json<Page<SettledDocument>>> {
     caller.require_operator()?;
-    let mut items = Vec::new();
-    for id in keys_of_cause(&queries.parked(MAX_PAGE as usize).await?, &body.cause) {
-        match queries.settle(&id, None).await {
-            Ok(report) => items.push(SettledDocument::new(id, report)),
-            // Somebody else has cleared it meanwhile.
-            Err(ParkingError::UnknownLane(_)) => {}
-            Err(error) => return Err(not_settled(error)),
-        }
-    }
+    let parked = queries.parked(MAX_PAGE as usize).await?;
+    let retry = |id: String| {
+        let queries = queries.clone();
+        async move { queries.settle(&id, None).await }
+    };
+    let items = retry_cause(&parked, &body.cause, retry).await?;
     Ok(Json(Page { items, next: None }))
 }
 

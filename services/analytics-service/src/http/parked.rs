@@ -5,8 +5,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use madrigal_bus::ParkedFilter;
 use madrigal_contracts::parked::{
-    CauseBody, DEFAULT_PAGE, MAX_PAGE, ParkedDocument, ParkedQuery, SettledDocument, SkipBody, keys_of_cause,
-    not_settled,
+    CauseBody, DEFAULT_PAGE, MAX_PAGE, ParkedDocument, ParkedQuery, SettledDocument, SkipBody, not_settled, retry_cause,
 };
 use madrigal_core::Fault;
 use madrigal_http::openapi::Refusals;
@@ -102,15 +101,12 @@ pub(super) async fn retry_parked_messages(
     Body(body, _): Body<CauseBody>,
 ) -> Answered<Json<Page<SettledDocument>>> {
     caller.require_operator()?;
-    let mut items = Vec::new();
-    for id in keys_of_cause(&parking.list(MAX_PAGE as usize).await?, &body.cause) {
-        match parking.settle(&id, None).await {
-            Ok(report) => items.push(SettledDocument::new(id, report)),
-            // Somebody else has cleared it meanwhile.
-            Err(ParkingError::UnknownLane(_)) => {}
-            Err(error) => return Err(not_settled(error)),
-        }
-    }
+    let parked = parking.list(MAX_PAGE as usize).await?;
+    let retry = |id: String| {
+        let parking = parking.clone();
+        async move { parking.settle(&id, None).await }
+    };
+    let items = retry_cause(&parked, &body.cause, retry).await?;
     Ok(Json(Page { items, next: None }))
 }
 
