@@ -17,6 +17,8 @@ pub const POSTGRES_CLASS: &str = "io.debezium.connector.postgresql.PostgresConne
 const REGEX_ROUTER: &str = "org.apache.kafka.connect.transforms.RegexRouter";
 /// What is shown in the place of a password.
 const HIDDEN: &str = "********";
+/// The longest name of a connector, in letters.
+const MAX_LETTERS: usize = 100;
 /// The most tables and transforms of a connector.
 const MAX_NAMES: usize = 100;
 
@@ -200,13 +202,29 @@ impl Reading {
     }
 
     fn name(&mut self, given: Option<&Value>) -> Option<String> {
-        let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        let name = given.and_then(Value::as_str).filter(|name| (1..=100).contains(&name.len()));
-        let name = name.filter(|name| name.bytes().all(letter)).map(ToOwned::to_owned);
-        if name.is_none() {
-            self.refuse("/name", "a name has 1 to 100 letters, digits, dots, underscores and hyphens");
+        const RULE: &str = "a name has 1 to 100 letters a to z or A to Z, digits, underscores and hyphens, and dots only \
+                            inside: it stands in the connector's URL";
+        let Some(name) = given.and_then(Value::as_str) else {
+            self.refuse("/name", RULE);
+            return None;
+        };
+        let mut wrong = Vec::new();
+        let letters = name.chars().count();
+        if !(1..=MAX_LETTERS).contains(&letters) {
+            wrong.push(format!("it has {letters} letters"));
         }
-        name
+        let other = |letter: &char| !letter.is_ascii_alphanumeric() && !"._-".contains(*letter);
+        if let Some(letter) = name.chars().find(other) {
+            wrong.push(format!("it has {letter:?}"));
+        }
+        if name.starts_with('.') || name.ends_with('.') {
+            wrong.push("it begins or ends with a dot".to_owned());
+        }
+        if wrong.is_empty() {
+            return Some(name.to_owned());
+        }
+        self.refuse("/name", format!("{}; {RULE}", wrong.join(", ")));
+        None
     }
 
     /// Every value as text; numbers and flags are taken as Kafka Connect takes them.

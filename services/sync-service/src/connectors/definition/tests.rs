@@ -93,3 +93,36 @@ fn without_a_class_or_a_configuration_nothing_is_read() {
     let refused = pointers(&with("connector.class", "io.debezium.connector.mysql.MySqlConnector"));
     assert_eq!(refused, ["/config/connector.class"]);
 }
+
+#[test]
+fn a_name_that_no_url_carries_is_refused_with_the_rule_and_all_that_is_wrong() {
+    let named = |name: &str| {
+        let mut declared = brief();
+        declared["name"] = Value::from(name);
+        ConnectorDefinition::read(&declared)
+    };
+    for name in ["users-connector", "users.of_the-branch", "7", "_", "-", "a..b", &"n".repeat(100)] {
+        assert!(named(name).is_ok(), "{name}");
+    }
+    let long = format!(".{}/", "n".repeat(200));
+    for (name, wrong) in [
+        ("", &["it has 0 letters"][..]),
+        (".", &["begins or ends with a dot"]),
+        ("..", &["begins or ends with a dot"]),
+        ("users.", &["begins or ends with a dot"]),
+        ("a/b", &["it has '/'"]),
+        ("a b", &["it has ' '"]),
+        ("a%2e", &["it has '%'"]),
+        ("a?", &["it has '?'"]),
+        ("viola\u{e9}", &["it has '\u{e9}'"]),
+        ("a\n", &["it has '\\n'"]),
+        (&long, &["it has 202 letters", "it has '/'", "begins or ends with a dot"]),
+    ] {
+        let misfits = named(name).unwrap_err();
+        assert_eq!((misfits.len(), misfits[0].pointer.as_str()), (1, "/name"), "{misfits:?}");
+        for said in wrong.iter().chain(&["dots only inside", "1 to 100 letters"]) {
+            assert!(misfits[0].detail.contains(said), "{name:?}: {:?} says not {said}", misfits[0].detail);
+        }
+    }
+    assert_eq!(pointers(&serde_json::json!({"config": brief()["config"]})), ["/name"]);
+}
