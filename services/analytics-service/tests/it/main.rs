@@ -4,6 +4,7 @@
 mod collecting;
 mod copies;
 mod customers;
+mod own_writes;
 mod parking;
 mod property;
 mod refreshing;
