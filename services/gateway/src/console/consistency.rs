@@ -22,6 +22,7 @@ use super::words::{day_and_clock, short_id};
 use names::PairName;
 use report::{Divergence, Report};
 
+mod books;
 mod many;
 pub(crate) mod names;
 pub(crate) mod pairs;
@@ -145,17 +146,24 @@ async fn one_shown(visit: &Visit, id: &str) -> Paged {
         Ok(None) => return Ok(missing(visit)),
         Err(instead) => return Ok(visit.page(leaf, &instead)),
     };
-    let name = PairName::of(&row.pair);
+    let (name, of_book) = (PairName::of(&row.pair), books::is_book(&row.pair));
     let main = html! {
         p.crumbs { a href="/consistency" { "Consistency" } " / " (name.text()) }
         header {
             div {
-                h1 { "Row " (short_id(&row.key)) " differs" }
-                p { (rows::issue(&row.issue)) " " (name.sets()) ", key " code { (row.key) } }
+                @if of_book {
+                    h1 { "Entry " (short_id(&row.key)) " does not balance" }
+                    p { (name.sets()) ", key " code { (row.key) } }
+                } @else {
+                    h1 { "Row " (short_id(&row.key)) " differs" }
+                    p { (rows::issue(&row.issue)) " " (name.sets()) ", key " code { (row.key) } }
+                }
             }
             @if let Some(found) = row.found { p.small.dim { "Found " time.nowrap datetime=(found.to_string()) { (day_and_clock(found)) } " UTC" } }
         }
-        section.panel aria-label="Owner and copy" { (rows::in_full(&row, "one")) }
+        @if of_book { section.panel aria-label="What the services say" { (books::in_full(&row)) } } @else {
+            section.panel aria-label="Owner and copy" { (rows::in_full(&row, "one")) }
+        }
         (confirm::dialog(visit))
     };
     Ok(visit.page(leaf, &main))

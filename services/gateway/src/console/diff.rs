@@ -61,6 +61,12 @@ fn line(field: &str, left: &Value, right: &Value, differs: bool) -> Markup {
 }
 
 fn value(value: &Value, differs: bool) -> Markup {
+    let text = text(value);
+    html! { @if differs { ins { (text) } } @else { (text) } }
+}
+
+/// A value as it is shown: a text without quotes, anything else as JSON, at most some thousand letters.
+pub(crate) fn text(value: &Value) -> String {
     let whole = match value {
         Value::Null => "nothing".to_owned(),
         Value::String(text) => text.clone(),
@@ -70,7 +76,7 @@ fn value(value: &Value, differs: bool) -> Markup {
     if text.len() < whole.len() {
         text.push_str(" … (more)");
     }
-    html! { @if differs { ins { (text) } } @else { (text) } }
+    text
 }
 
 #[cfg(test)]

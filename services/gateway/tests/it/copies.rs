@@ -20,6 +20,12 @@ fn divergence() -> Value {
         "owner": row(json!(EVIL)), "copy": row(json!([EVIL]))})
 }
 
+fn entry_of_a_book() -> Value {
+    let side = |content: Value| json!({"key": EVIL, "content": content});
+    json!({"id": "b-1", "pair": "books.money", "key": EVIL, "issue": "different", "foundAt": "2026-11-22T10:39:44Z",
+        "owner": side(json!({"orderId": EVIL, "status": EVIL})), "copy": side(json!({"why": EVIL, "charges": [EVIL]}))})
+}
+
 fn report() -> Value {
     let check = |name: &str, verdict: &str| {
         json!({"name": name, "verdict": verdict, "totalEntities": 10, "inconsistentEntities": 1,
@@ -57,7 +63,7 @@ fn copies(asked: &Arc<Asked>) -> Router {
                 Json(report())
             }),
         )
-        .route("/v1/consistency/divergences", get(async move || page(json!([divergence()]))))
+        .route("/v1/consistency/divergences", get(async move || page(json!([divergence(), entry_of_a_book()]))))
         .route("/v1/consistency/repairs", get(async move || page(json!([repair]))))
         .route(
             "/v1/consistency/divergences/{id}/repair",
@@ -87,11 +93,12 @@ fn copies(asked: &Arc<Asked>) -> Router {
         )
 }
 
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "/",
     "/consistency",
     "/consistency/rows/d-1",
     "/consistency/rows/d-1/repair",
+    "/consistency/rows/b-1",
     "/consistency/repair?pair=orders.view",
     "/consistency/check?pair=orders.view",
     "/sync",
@@ -191,6 +198,32 @@ async fn a_repair_shows_its_dry_run_first_and_is_done_only_with_a_reason() {
     assert_eq!(last, ("repair d-1".to_owned(), json!({"apply": true, "reason": "seen"})));
     let (_, _, page) = shop.see("/consistency?said=repaired", &cookie).await;
     assert!(page.contains("Repaired: the copy says what its owner says."), "{page}");
+}
+
+#[tokio::test]
+async fn whoever_asks_to_repair_an_entry_of_a_book_is_told_why_not_and_nothing_is_asked_of_the_monitor() {
+    let asked = Arc::<Asked>::default();
+    let shop = shop_and(copies(&asked));
+    let cookie = shop.operator();
+    let (_, _, page) = shop.see("/consistency/rows/b-1", &cookie).await;
+    assert!(
+        page.contains("does not balance") && page.contains("The order’s story") && !page.contains("/repair"),
+        "{page}"
+    );
+    for path in ["/consistency/rows/b-1/repair", "/consistency/repair?pair=books.money"] {
+        let (status, _, page) = shop.see(path, &cookie).await;
+        assert_eq!(status, StatusCode::CONFLICT, "{path}");
+        assert!(
+            page.contains("An entry of a book cannot be repaired") && page.contains("What to do."),
+            "{path}: {page}"
+        );
+    }
+    let own = [HOST, ORIGIN, ("cookie", &*cookie)];
+    for (path, form) in [("/consistency/rows/b-1/repair", ""), ("/consistency/repair", "&pair=books.money")] {
+        let (status, ..) = shop.form(path, &own, &format!("csrf={}&reason=seen{form}", csrf(&page))).await;
+        assert_eq!(status, StatusCode::CONFLICT, "{path}");
+    }
+    assert!(asked.posts.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

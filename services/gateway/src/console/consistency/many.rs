@@ -17,7 +17,7 @@ use super::super::words::{number, plural, segment};
 use super::names::PairName;
 use super::report::Divergence;
 use super::verbs::{outcome, repair_path, status, what_changes};
-use super::{all_rows, record};
+use super::{all_rows, books, record};
 use crate::inside::Refused;
 
 /// The most rows that are repaired by one press.
@@ -70,6 +70,9 @@ pub(super) async fn ask(visit: Visit) -> Response {
 
 async fn asked(visit: &Visit, pair: &str, said: Option<&Markup>) -> Paged {
     visit.require_operator()?;
+    if books::is_book(pair) {
+        return Ok(books::not_repaired(visit, pair, None));
+    }
     let rows = match all_rows(visit).await {
         Ok(rows) => of_pair(rows, pair),
         Err(instead) => return Ok(visit.page(LEAF, &instead)),
@@ -141,6 +144,9 @@ pub(super) async fn act(visit: Visit) -> Response {
 async fn acted(visit: &Visit) -> Paged {
     visit.require_operator()?;
     let (pair, reason) = (visit.form.get("pair").to_owned(), visit.form.get("reason").to_owned());
+    if books::is_book(&pair) {
+        return Ok(books::not_repaired(visit, &pair, None));
+    }
     if reason.is_empty() {
         return asked(visit, &pair, Some(&super::verbs::no_reason())).await;
     }

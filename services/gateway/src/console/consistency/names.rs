@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::super::marks::note;
 
 /// A set: its name, the service that holds it, and what people call it.
-const SETS: [(&str, &str, &str); 16] = [
+const SETS: [(&str, &str, &str); 20] = [
     ("users.table", "user-service", "users"),
     ("users.key-value", "user-service", "profiles by key"),
     ("users.index", "catalog-service", "user search"),
@@ -22,6 +22,10 @@ const SETS: [(&str, &str, &str); 16] = [
     ("stock.search", "catalog-service", "stock in search"),
     ("stock.cache", "catalog-service", "stock in the cache"),
     ("books.stock", "catalog-service", "the books of the stock"),
+    ("books.reservations", "catalog-service", "the books of reservations"),
+    ("books.sold", "catalog-service", "the books of what is sold"),
+    ("books.money", "payment-service", "the books of the money"),
+    ("books.late", "catalog-service", "the books of late confirmations"),
 ];
 
 /// A pair as the pages name it.

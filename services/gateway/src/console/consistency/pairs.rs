@@ -6,7 +6,7 @@ use super::super::marks::{Tone, empty, mark, term};
 use super::super::words::{clock, day_and_clock, number, plural, span};
 use super::names::PairName;
 use super::report::{Check, Report, Verdict};
-use super::verbs;
+use super::{books, verbs};
 use madrigal_core::Timestamp;
 
 /// The sentence that answers the page's question.
@@ -125,7 +125,7 @@ pub(crate) fn verdict(check: &Check) -> Markup {
 /// What is wrong with a pair, in a few words.
 pub(crate) fn short(check: &Check, now: Timestamp) -> Option<String> {
     match check.verdict {
-        Verdict::Divergent => Some(counted(check.divergent, "row differs", "rows differ")),
+        Verdict::Divergent => Some(divergent(check)),
         Verdict::Unverified => Some(match (check.behind_since, check.behind_by) {
             (Some(since), _) => format!("behind for {}", span(now.since(since))),
             (None, Some(by)) => format!("behind by {}", counted(by, "event", "events")),
@@ -133,6 +133,14 @@ pub(crate) fn short(check: &Check, now: Timestamp) -> Option<String> {
             (None, None) => counted(check.unverified, "row open", "rows open"),
         }),
         Verdict::Consistent => None,
+    }
+}
+
+/// `2 rows differ`; of a book `2 entries do not balance`.
+pub(super) fn divergent(check: &Check) -> String {
+    match books::is_book(&check.name) {
+        true => books::counted(check.divergent),
+        false => counted(check.divergent, "row differs", "rows differ"),
     }
 }
 

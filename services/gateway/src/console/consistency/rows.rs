@@ -9,7 +9,7 @@ use super::super::words::{number, segment, short_id, span};
 use super::names::PairName;
 use super::pairs::{at_clock, calm, counted};
 use super::report::{Check, Divergence, Report, Side, Verdict};
-use super::{many, verbs};
+use super::{books, many, verbs};
 
 /// The most rows of one pair that are listed.
 const LISTED: usize = 50;
@@ -36,12 +36,17 @@ fn pair(check: &Check, at: usize) -> Markup {
         section.panel aria-labelledby={ "h-div-" (at) } {
             header {
                 h2 id={ "h-div-" (at) } {
-                    (mark(Tone::Bad, "bad", &name.text())) ": " (counted(check.divergent, "row differs", "rows differ"))
+                    (mark(Tone::Bad, "bad", &name.text())) ": " (super::pairs::divergent(check))
                 }
                 @if let Some((at, sweep)) = &check.swept { small { "Last looked at " (at_clock(*at)) " " (sweep) } }
             }
             @match check.rows.first() {
                 None => div.pad { p { "Which rows they are is not told. Check the pair again." } },
+                Some(first) if books::is_book(&check.name) => {
+                    div.pad { h3 { (row_link(first)) } }
+                    (books::in_full(first))
+                    @if check.rows.len() > 1 { (books::others(check, &check.rows[1..])) }
+                }
                 Some(first) => {
                     div.pad {
                         h3 {
@@ -132,7 +137,8 @@ pub(super) fn issue(issue: &str) -> Markup {
     mark(Tone::Bad, "bad", word)
 }
 
-fn row_link(row: &Divergence) -> Markup {
+/// A row by its key, which leads to the row.
+pub(super) fn row_link(row: &Divergence) -> Markup {
     html! {
         @if row.id.is_empty() { code.mono title=(row.key) { (short_id(&row.key)) } } @else {
             a.mono href={ "/consistency/rows/" (segment(&row.id)) } title=(row.key) { (short_id(&row.key)) }
@@ -207,7 +213,9 @@ fn open(check: &Check, now: Timestamp) -> Markup {
     let judged = check.total.saturating_sub(check.unverified);
     html! {
         p {
-            @if check.behind_by.is_some() || check.behind_since.is_some() {
+            @if books::is_book(&check.name) && check.trouble.is_none() {
+                "Not every entry was looked at since something happened to it, or its saga is under way: nothing is said of those."
+            } @else if check.behind_by.is_some() || check.behind_since.is_some() {
                 "The copy has not applied everything that its owner has, so a difference there would say nothing. It is late, not wrong."
             } @else if check.trouble.is_some() {
                 "The check could not be carried to its end, so nothing is said about the rows that it did not reach."

@@ -86,3 +86,38 @@ fn a_report_without_trouble_says_so() {
     let page = content(&calm, Timestamp::default()).into_string();
     assert!(page.contains("it says what its owner says") && !page.contains("Repair"), "{page}");
 }
+
+fn book(name: &str, owner: &Value, copy: &Value) -> Report {
+    let entry = |id: &str| json!({"id": id, "key": format!("saga-of-{id}"), "issue": "different", "owner": owner, "copy": copy});
+    Report::of(&json!({"checks": [{"name": name, "verdict": "divergent", "inconsistentEntities": 2,
+        "inconsistencies": [entry("d-1"), entry("d-2")]}]}))
+}
+
+#[test]
+fn an_entry_of_a_book_is_told_with_its_meaning_and_its_story_and_cannot_be_repaired() {
+    let order = json!({"key": "s", "content": {"orderId": "o/7", "status": "delivered"}});
+    let held = json!({"key": "s", "content": {"why": "sold, and no order stands", "standing": EVIL}});
+    for name in ["books.reservations", "books.sold", "books.money", "books.late", "books.new"] {
+        let page = content(&book(name, &order, &held), Timestamp::default()).into_string();
+        for said in [
+            "Sold, and no order stands.",
+            "2 entries do not balance",
+            "href=\"/orders/o%2F7\"",
+            "href=\"/sagas/saga-of-d-1\"",
+        ] {
+            assert!(page.contains(said), "{name} says not {said}: {page}");
+        }
+        assert!(!page.contains("/repair") && !page.contains("fence") && !page.contains('≠'), "{name}: {page}");
+        assert!(page.contains("&lt;img src=x") && !page.contains("<img"), "{page}");
+        assert_eq!(page.contains("What to do. "), name != "books.new", "{name}: {page}");
+    }
+    let stock = json!({"key": "lute", "content": {"onHand": -1}});
+    let page = content(&book("books.stock", &Value::Null, &stock), Timestamp::default()).into_string();
+    assert!(
+        page.contains("/streams?stream=stock-saga-of-d-1") && page.contains("The numbers do not balance."),
+        "{page}"
+    );
+    assert!(!page.contains("/orders/") && !page.contains("/repair"), "{page}");
+    let money = content(&book("books.money", &order, &Value::Null), Timestamp::default()).into_string();
+    assert!(money.contains("there is none") && money.contains("the books of the money"), "{money}");
+}

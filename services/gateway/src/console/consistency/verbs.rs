@@ -19,8 +19,7 @@ use super::super::visit::{Leaf, Paged, Visit, either};
 use super::super::words::{number, plural, segment, short_id};
 use super::names::PairName;
 use super::report::Divergence;
-use super::rows;
-use super::{find, missing};
+use super::{books, find, missing, rows};
 
 const LEAF: Leaf<'static> = Leaf { title: "Confirm", current: CONSISTENCY, live: None };
 
@@ -75,17 +74,21 @@ pub(super) fn check(pair: &str) -> Act {
     Act {
         verb: "Check again".to_owned(),
         title: format!("Check {} again?", PairName::of(pair).text()),
-        effects: vec![
-            "Every row of the pair is compared by its content, at a known position of its owner. Nothing is changed."
-                .to_owned(),
-            "It costs reading both sides once; a pair with many rows may take some seconds.".to_owned(),
-        ],
+        effects: if books::is_book(pair) { books::check_effects() } else { check_effects() },
         action: "/consistency/check".to_owned(),
         fields: BTreeMap::from([("pair", pair.to_owned())]),
         reason: false,
         evidence: false,
         typed: None,
     }
+}
+
+fn check_effects() -> Vec<String> {
+    vec![
+        "Every row of the pair is compared by its content, at a known position of its owner. Nothing is changed."
+            .to_owned(),
+        "It costs reading both sides once; a pair with many rows may take some seconds.".to_owned(),
+    ]
 }
 
 /// The repair of a row, before its dry run.
@@ -162,6 +165,9 @@ async fn asked_repair(visit: &Visit, id: &str, said: Option<&Markup>) -> Paged {
         Ok(None) => return Ok(missing(visit)),
         Err(instead) => return Ok(visit.page(LEAF, &instead)),
     };
+    if books::is_book(&row.pair) {
+        return Ok(books::not_repaired(visit, &row.pair, Some(&row)));
+    }
     let main = match visit.post(repair_path(id), &json!({ "apply": false })).send().await {
         Ok(told) => planned(visit, &row, &told.body, said, &back),
         Err(refused) => html! {
@@ -255,6 +261,11 @@ async fn repaired(visit: &Visit, id: &str) -> Paged {
     let reason = visit.form.get("reason");
     if reason.is_empty() {
         return asked_repair(visit, id, Some(&no_reason())).await;
+    }
+    if let Ok(Some(row)) = find(visit, id).await
+        && books::is_book(&row.pair)
+    {
+        return Ok(books::not_repaired(visit, &row.pair, Some(&row)));
     }
     match visit.post(repair_path(id), &json!({ "apply": true, "reason": reason })).send().await {
         Ok(told) => {
