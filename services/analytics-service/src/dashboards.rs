@@ -10,6 +10,6 @@ pub mod series;
 pub mod tops;
 
 pub use board::{Board, CategoryRevenue, CurrencyTotals, Funnel};
-pub use period::{Period, PeriodError, Zone};
+pub use period::{Lengths, Period, PeriodError, Zone};
 pub use series::AnalyticsRow;
 pub use tops::{ProductRank, TopCustomer, TopProduct};

@@ -1,6 +1,7 @@
 //! The public routes: figures for operators (and services).
 
 mod parked;
+mod recomputed;
 mod shapes;
 
 use axum::extract::State;
@@ -19,21 +20,18 @@ use utoipa::OpenApi;
 
 pub(crate) use self::parked::Parking;
 use self::shapes::{CustomersQuery, DaysQuery, Listed, ProductsQuery, SeriesQuery};
+use crate::aggregators::Refresh;
 use crate::collectors::NotYet;
 use crate::dashboards::period::day_text;
-use crate::dashboards::series::{AnalyticsRow, MOST_DAYS, MOST_DAYS_HOURLY};
-use crate::dashboards::{Board, Period, PeriodError, TopCustomer, TopProduct, Zone};
+use crate::dashboards::series::{AnalyticsRow, DAILY, HOURLY};
+use crate::dashboards::{Board, Lengths, Period, PeriodError, TopCustomer, TopProduct};
 use crate::queries::Figures;
 
-/// Days where a request does not say.
-const DAYS: i64 = 30;
-/// Days by hour where a request does not say.
-const DAYS_HOURLY: i64 = 2;
 const TOP: u32 = 10;
 const MOST_TOP: u32 = 100;
 
 /// The routes; the edge's layers come from outside.
-pub(crate) fn router(figures: Figures, parking: Parking) -> Router {
+pub(crate) fn router(figures: Figures, parking: Parking, refresh: Refresh) -> Router {
     Router::new()
         .route("/v1/analytics/orders/daily", get(daily))
         .route("/v1/analytics/orders/hourly", get(hourly))
@@ -42,6 +40,7 @@ pub(crate) fn router(figures: Figures, parking: Parking) -> Router {
         .route("/v1/analytics/dashboard", get(dashboard))
         .with_state(figures)
         .merge(parked::router(parking))
+        .merge(recomputed::router(refresh))
 }
 
 /// The routes' documentation.
@@ -53,6 +52,7 @@ pub(crate) fn router(figures: Figures, parking: Parking) -> Router {
         top_products,
         top_customers,
         dashboard,
+        recomputed::recomputation,
         parked::list_parked_messages,
         parked::retry_parked_message,
         parked::retry_parked_messages,
@@ -73,11 +73,7 @@ async fn daily(
     Query(query): Query<SeriesQuery>,
 ) -> Answered<Response> {
     caller.require_operator_or_service()?;
-    let bounds = |most| (DAYS, most);
-    let period = period(&figures, &query.from, &query.to, query.tz.as_deref(), bounds(MOST_DAYS.0))?;
-    if period.zone != Zone::UTC && period.days() > MOST_DAYS.1 {
-        return Err(refused(&[PeriodError::TooLong { most: MOST_DAYS.1 }]));
-    }
+    let period = period(&figures, &query.from, &query.to, query.tz.as_deref(), DAILY)?;
     let lag = fresh(&figures, seen.as_ref()).await?;
     Ok(listed(period, figures.daily(period).await?, lag))
 }
@@ -92,8 +88,7 @@ async fn hourly(
     Query(query): Query<SeriesQuery>,
 ) -> Answered<Response> {
     caller.require_operator_or_service()?;
-    let bounds = (DAYS_HOURLY, MOST_DAYS_HOURLY);
-    let period = period(&figures, &query.from, &query.to, query.tz.as_deref(), bounds)?;
+    let period = period(&figures, &query.from, &query.to, query.tz.as_deref(), HOURLY)?;
     let lag = fresh(&figures, seen.as_ref()).await?;
     Ok(listed(period, figures.hourly(period).await?, lag))
 }
@@ -108,8 +103,8 @@ async fn top_products(
     Query(query): Query<ProductsQuery>,
 ) -> Answered<Response> {
     caller.require_operator_or_service()?;
-    let period = period(&figures, &query.from, &query.to, None, (DAYS, MOST_DAYS.0))?;
-    let (currency, limit) = (currency(query.currency)?, page_limit(query.limit, TOP, MOST_TOP)?);
+    let period = period(&figures, &query.from, &query.to, None, DAILY);
+    let (period, currency, limit) = all(period, currency(query.currency), page_limit(query.limit, TOP, MOST_TOP))?;
     let lag = fresh(&figures, seen.as_ref()).await?;
     let products = figures.top_products(period, query.by.unwrap_or_default(), currency, limit).await?;
     Ok(listed(period, products, lag))
@@ -125,8 +120,8 @@ async fn top_customers(
     Query(query): Query<CustomersQuery>,
 ) -> Answered<Response> {
     caller.require_operator_or_service()?;
-    let period = period(&figures, &query.from, &query.to, None, (DAYS, MOST_DAYS.0))?;
-    let (currency, limit) = (currency(query.currency)?, page_limit(query.limit, TOP, MOST_TOP)?);
+    let period = period(&figures, &query.from, &query.to, None, DAILY);
+    let (period, currency, limit) = all(period, currency(query.currency), page_limit(query.limit, TOP, MOST_TOP))?;
     let lag = fresh(&figures, seen.as_ref()).await?;
     Ok(listed(period, figures.top_customers(period, currency, limit).await?, lag))
 }
@@ -141,7 +136,7 @@ async fn dashboard(
     Query(query): Query<DaysQuery>,
 ) -> Answered<Response> {
     caller.require_operator_or_service()?;
-    let period = period(&figures, &query.from, &query.to, None, (DAYS, MOST_DAYS.0))?;
+    let period = period(&figures, &query.from, &query.to, None, DAILY)?;
     if let Some(seen) = &seen {
         // It counts users, of whom it has a copy.
         copies::fresh::has_seen(figures.users(), seen).await?;
@@ -155,9 +150,21 @@ fn period(
     from: &Option<String>,
     to: &Option<String>,
     zone: Option<&str>,
-    bounds: (i64, i64),
+    lengths: Lengths,
 ) -> Answered<Period> {
-    Period::of(from.as_deref(), to.as_deref(), zone, figures.host().now(), bounds).map_err(|wrong| refused(&wrong))
+    Period::of(from.as_deref(), to.as_deref(), zone, figures.host().now(), lengths).map_err(|wrong| refused(&wrong))
+}
+
+/// All three, or everything that is wrong with them.
+fn all<A, B, C>(one: Answered<A>, other: Answered<B>, third: Answered<C>) -> Answered<(A, B, C)> {
+    match (one, other, third) {
+        (Ok(one), Ok(other), Ok(third)) => Ok((one, other, third)),
+        (one, other, third) => {
+            let problems = [one.err(), other.err(), third.err()];
+            let wrong = problems.iter().flatten().flat_map(|problem| problem.field_errors()).cloned();
+            Err(problem::invalid_query(wrong.collect()))
+        }
+    }
 }
 
 fn refused(wrong: &[PeriodError]) -> Problem {

@@ -56,7 +56,6 @@ struct Parts {
     refresh: Refresh,
     figures: Figures,
     calls: Arc<Calls>,
-    config: AnalyticsConfig,
 }
 
 impl AnalyticsService {
@@ -74,15 +73,15 @@ impl AnalyticsService {
         let orders = Collector::new(neighbours.orders, log("order")?, effect, offsets.clone(), host.clone());
         let effect = Arc::new(ProductsEffect::default());
         let products = Collector::new(neighbours.products, log("catalog")?, effect, offsets, host.clone());
-        let figures = Figures::new(database.clone(), orders.following(), products.following(), host);
+        let figures = Figures::new(database.clone(), orders.following(), products.following(), host.clone());
         let customers = Arc::new(CustomersFigures::new(figures.clone()));
         let calls = Calls::new(SERVICE).on::<GetCustomerFigures>(customers);
         let kept = copies::answering(calls, vec![Arc::new(Users::new(database.clone()))]);
         let facts = OrderFactRows::new(database.clone(), orders.following());
         let sets: Vec<DynRowSet> = vec![Arc::new(facts), Arc::new(UserRows::new(database.clone()))];
         let calls = Arc::new(rows::answering(kept, sets, config.planting));
-        let refresh = Refresh::new(database.clone());
-        Ok(Self { parts: Arc::new(Parts { database, orders, products, refresh, figures, calls, config }) })
+        let refresh = Refresh::new(database.clone(), config.refresh_every, host);
+        Ok(Self { parts: Arc::new(Parts { database, orders, products, refresh, figures, calls }) })
     }
 
     /// What neighbours may ask.
@@ -118,7 +117,7 @@ impl AnalyticsService {
     /// The public routes, without the edge's layers.
     pub fn router(&self) -> Router {
         let parking = http::Parking::of(vec![self.parts.orders.clone(), self.parts.products.clone()]);
-        http::router(self.parts.figures.clone(), parking)
+        http::router(self.parts.figures.clone(), parking, self.parts.refresh.clone())
     }
 
     /// The public routes' documentation.
@@ -128,7 +127,7 @@ impl AnalyticsService {
 
     /// How the collectors are. Without them orders are still taken.
     pub async fn health(&self) -> Vec<Check> {
-        let mut checks = Vec::with_capacity(2);
+        let mut checks = Vec::with_capacity(3);
         for (name, collector) in [("orderFacts", &self.parts.orders), ("productNames", &self.parts.products)] {
             let following = collector.following();
             checks.push(match (following.status(), following.parked_keys()) {
@@ -138,7 +137,23 @@ impl AnalyticsService {
                 (_, parked) => Check::degraded(name, format!("{parked} keys are parked")),
             });
         }
+        checks.push(self.rollups());
         checks
+    }
+
+    /// Degraded from a time that found sums to mend, or broke off, until one that found none.
+    fn rollups(&self) -> Check {
+        const NAME: &str = "rollups";
+        let standing = self.parts.refresh.standing();
+        match standing.last {
+            _ if standing.failed_at.is_some() => Check::degraded(NAME, "could not be recomputed, trying again later"),
+            Some((at, report)) if !standing.is_calm() => Check::degraded(
+                NAME,
+                format!("{} rows differed from the orders and were mended by {at}", report.mended),
+            ),
+            Some((at, _)) => Check::healthy(NAME, format!("recomputed at {at}, nothing differed")),
+            None => Check::healthy(NAME, "not recomputed yet"),
+        }
     }
 
     /// Collects and recomputes until `stop`. What cannot go on is logged and shown by [`AnalyticsService::health`].
@@ -148,7 +163,7 @@ impl AnalyticsService {
                 tracing::error!(cause = %error.chain(), "figures stand still");
             }
         };
-        let refresh = self.parts.refresh.run(self.parts.config.refresh_every, stop.clone());
+        let refresh = self.parts.refresh.run(stop.clone());
         tokio::join!(collect(&self.parts.orders), collect(&self.parts.products), refresh);
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use madrigal_core::Timestamp;
-use time::macros::format_description;
-use time::{Date, Duration, OffsetDateTime};
+use time::macros::{date, format_description};
+use time::{Date, OffsetDateTime};
 
 use crate::aggregators::share::{day_of_hour, hour_of};
 
@@ -86,17 +86,36 @@ pub enum PeriodError {
     /// Not a date.
     #[error("expected a date such as 2026-11-23")]
     Date(&'static str),
+    /// A date that no order can have.
+    #[error("expected a date from {} to {}", FIRST_DATE, LAST_DATE)]
+    Bounds(&'static str),
     /// Not a supported zone.
     #[error("{0}")]
     Zone(&'static str),
     /// It ends before it begins.
     #[error("must not be before from")]
     Backwards,
+    /// It begins after today, and does not say where it ends.
+    #[error("must not be after today, {}, where to is not given", day_text(*today))]
+    Ahead {
+        /// In days since 1970.
+        today: i64,
+    },
     /// Longer than is allowed.
     #[error("covers more than {most} days: ask for less at once")]
     TooLong {
         /// The most.
         most: i64,
+        /// What to change.
+        pointer: &'static str,
+    },
+    /// Longer than is allowed in its zone.
+    #[error("covers more than {most} days, the most in another zone than UTC: ask for less at once")]
+    TooLongHere {
+        /// The most.
+        most: i64,
+        /// What to change.
+        pointer: &'static str,
     },
 }
 
@@ -104,10 +123,30 @@ impl PeriodError {
     /// The parameter that is wrong, as a pointer.
     pub const fn pointer(&self) -> &'static str {
         match self {
-            Self::Date(pointer) => pointer,
+            Self::Date(pointer) | Self::Bounds(pointer) => pointer,
+            Self::TooLong { pointer, .. } | Self::TooLongHere { pointer, .. } => pointer,
             Self::Zone(_) => "/tz",
-            Self::Backwards | Self::TooLong { .. } => "/to",
+            Self::Backwards => "/to",
+            Self::Ahead { .. } => "/from",
         }
+    }
+}
+
+/// How many days a period has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lengths {
+    /// Where it does not say.
+    pub usual: i64,
+    /// The most.
+    pub most: i64,
+    /// The most in another zone than UTC.
+    pub most_elsewhere: i64,
+}
+
+impl Lengths {
+    /// So many where it does not say, and at most so many in any zone.
+    pub const fn new(usual: i64, most: i64) -> Self {
+        Self { usual, most, most_elsewhere: most }
     }
 }
 
@@ -123,27 +162,37 @@ pub struct Period {
 }
 
 impl Period {
-    /// The days from `from` to `to`: where they are not stated, `to` is today and `from` makes `days` days of it.
+    /// The days from `from` to `to`: where they are not stated, `to` is today and `from` makes it as long as is usual.
     ///
     /// # Errors
-    /// All that is wrong with it, where it covers more than `most` days included.
+    /// All that is wrong with it.
     pub fn of(
         from: Option<&str>,
         to: Option<&str>,
         zone: Option<&str>,
         now: Timestamp,
-        (days, most): (i64, i64),
+        lengths: Lengths,
     ) -> Result<Self, Vec<PeriodError>> {
         let zone = zone.map_or(Ok(Zone::UTC), Zone::parse);
         let today = zone.as_ref().map_or(0, |zone| zone.day_of(hour_of(now)));
-        let to = to.map_or(Ok(today), |text| day(text).ok_or(PeriodError::Date("/to")));
-        let last = *to.as_ref().unwrap_or(&today);
-        let from = from.map_or(Ok(last - days + 1), |text| day(text).ok_or(PeriodError::Date("/from")));
-        match (zone, from, to) {
-            (Ok(_), Ok(first), Ok(last)) if last < first => Err(vec![PeriodError::Backwards]),
-            (Ok(zone), Ok(first), Ok(last)) if last - first < most => Ok(Self { first, last, zone }),
-            (Ok(_), Ok(_), Ok(_)) => Err(vec![PeriodError::TooLong { most }]),
-            (zone, from, to) => Err([zone.err(), from.err(), to.err()].into_iter().flatten().collect()),
+        let ends = to.map_or(Ok(today), |text| day(text, "/to"));
+        let begins =
+            from.map_or_else(|| Ok(*ends.as_ref().unwrap_or(&today) - lengths.usual + 1), |text| day(text, "/from"));
+        let (zone, first, last) = match (zone, begins, ends) {
+            (Ok(zone), Ok(first), Ok(last)) => (zone, first, last),
+            (zone, from, to) => return Err([zone.err(), from.err(), to.err()].into_iter().flatten().collect()),
+        };
+        if last < first {
+            return Err(vec![if to.is_some() { PeriodError::Backwards } else { PeriodError::Ahead { today } }]);
+        }
+        let period = Self { first, last, zone };
+        let (days, Lengths { most, most_elsewhere, .. }) = (period.days(), lengths);
+        let pointer = if to.is_some() { "/to" } else { "/from" };
+        match zone {
+            _ if days > most => Err(vec![PeriodError::TooLong { most, pointer }]),
+            Zone::UTC => Ok(period),
+            _ if days > most_elsewhere => Err(vec![PeriodError::TooLongHere { most: most_elsewhere, pointer }]),
+            _ => Ok(period),
         }
     }
 
@@ -160,16 +209,23 @@ impl Period {
 
 const DATE: &[time::format_description::BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
 
-/// The days since 1970 of a date; `None` for other texts and for dates that no order can have.
-fn day(text: &str) -> Option<i64> {
-    let date = Date::parse(text, DATE).ok()?;
-    Some((date - OffsetDateTime::UNIX_EPOCH.date()).whole_days())
+/// The dates that a period can be asked for: those that a time in RFC 3339 can have.
+const FIRST_DATE: Date = date!(0000 - 01 - 01);
+const LAST_DATE: Date = date!(9999 - 12 - 31);
+
+/// The days since 1970 of a date.
+fn day(text: &str, pointer: &'static str) -> Result<i64, PeriodError> {
+    let date = Date::parse(text, DATE).map_err(|_| PeriodError::Date(pointer))?;
+    if !(FIRST_DATE..=LAST_DATE).contains(&date) {
+        return Err(PeriodError::Bounds(pointer));
+    }
+    Ok((date - OffsetDateTime::UNIX_EPOCH.date()).whole_days())
 }
 
-/// The date of so many days since 1970.
+/// The date of so many days since 1970; `?` beyond what dates can say, where no order is.
 pub fn day_text(day: i64) -> String {
-    // Days beyond what dates can say come from no order that was accepted.
-    let date = OffsetDateTime::UNIX_EPOCH.date().checked_add(Duration::days(day.clamp(-3_000_000, 2_900_000)));
+    let julian = day.checked_add(i64::from(OffsetDateTime::UNIX_EPOCH.date().to_julian_day()));
+    let date = julian.and_then(|day| Date::from_julian_day(i32::try_from(day).ok()?).ok());
     date.and_then(|date| date.format(DATE).ok()).unwrap_or_else(|| "?".to_owned())
 }
 
@@ -202,7 +258,7 @@ mod tests {
     #[test]
     fn a_day_begins_where_its_zone_says() {
         let zone = Zone::parse("+02:00").unwrap();
-        let period = Period::of(None, None, Some("+02:00"), now(), (1, 10)).unwrap();
+        let period = Period::of(None, None, Some("+02:00"), now(), Lengths::new(1, 10)).unwrap();
         assert_eq!(day_text(period.last), "2026-11-24", "half past one in the night");
         let (first, end) = period.hours();
         assert_eq!((zone.hour_text(first), end - first), ("2026-11-24T00:00:00+02:00".to_owned(), 24));
@@ -211,14 +267,51 @@ mod tests {
         assert_eq!(zone.day_of(first - 1), period.first - 1);
     }
 
+    const LENGTHS: Lengths = Lengths { usual: 30, most: 366, most_elsewhere: 92 };
+
+    fn asked(from: Option<&str>, to: Option<&str>, zone: &str) -> Result<Period, Vec<PeriodError>> {
+        Period::of(from, to, Some(zone), now(), LENGTHS)
+    }
+
     #[test]
     fn all_that_is_wrong_is_said_at_once() {
-        let wrong = Period::of(Some("2026-02-30"), Some("soon"), Some("CET"), now(), (30, 366)).unwrap_err();
+        let wrong = asked(Some("2026-02-30"), Some("soon"), "CET").unwrap_err();
         let pointers: Vec<_> = wrong.iter().map(PeriodError::pointer).collect();
         assert_eq!(pointers, ["/tz", "/from", "/to"]);
-        let backwards = Period::of(Some("2026-11-23"), Some("2026-11-22"), None, now(), (30, 366));
+        let backwards = asked(Some("2026-11-23"), Some("2026-11-22"), "Z");
         assert_eq!(backwards, Err(vec![PeriodError::Backwards]));
-        let long = |from| Period::of(Some(from), Some("2026-11-23"), None, now(), (30, 366)).is_ok();
+        let long = |from| asked(Some(from), Some("2026-11-23"), "Z").is_ok();
         assert_eq!((long("2025-11-23"), long("2025-11-22")), (true, false));
+        let elsewhere = |from| asked(Some(from), Some("2026-11-23"), "-01:00").is_ok();
+        assert_eq!((elsewhere("2026-08-24"), elsewhere("2026-08-23")), (true, false));
+    }
+
+    #[test]
+    fn a_period_is_told_as_it_was_asked_for_or_refused_with_the_bound() {
+        for (from, to) in [("9999-12-31", "9999-12-31"), ("9999-01-01", "9999-12-31"), ("0000-01-01", "0000-12-31")] {
+            for zone in ["Z", "+14:00", "-12:00"] {
+                let Ok(period) = asked(Some(from), Some(to), zone) else {
+                    assert!(zone != "Z" && from != to, "{from} {to} {zone}");
+                    continue;
+                };
+                assert_eq!((day_text(period.first), day_text(period.last)), (from.to_owned(), to.to_owned()), "{zone}");
+            }
+        }
+        let wrong = asked(Some("-0001-12-31"), Some("-9999-01-01"), "Z").unwrap_err();
+        assert_eq!(wrong, [PeriodError::Bounds("/from"), PeriodError::Bounds("/to")]);
+        assert_eq!(wrong[0].to_string(), "expected a date from 0000-01-01 to 9999-12-31");
+        assert_eq!(day_text(i64::MAX), "?", "no date, and not another one");
+    }
+
+    #[test]
+    fn where_the_end_is_not_given_the_beginning_is_what_is_wrong() {
+        let ahead = asked(Some("9999-01-01"), None, "Z").unwrap_err();
+        assert_eq!((ahead.len(), ahead[0].pointer()), (1, "/from"));
+        assert_eq!(ahead[0].to_string(), "must not be after today, 2026-11-23, where to is not given");
+        for (from, zone, most) in [("2020-01-01", "Z", "366 days"), ("2026-01-01", "+02:00", "92 days, the most")] {
+            let long = asked(Some(from), None, zone).unwrap_err();
+            assert_eq!((long.len(), long[0].pointer()), (1, "/from"), "{from}");
+            assert!(long[0].to_string().contains(most), "{long:?}");
+        }
     }
 }

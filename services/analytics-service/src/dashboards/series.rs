@@ -6,7 +6,7 @@ use madrigal_sqlite::sql::{self, Connection, Row, params};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::period::{Period, Zone, day_text};
+use super::period::{Lengths, Period, Zone, day_text};
 use crate::aggregators::share::{hour_begins, hour_of};
 
 /// A day or an hour in one currency. Only those with orders have a row. Amounts are minor units.
@@ -99,10 +99,10 @@ pub(super) fn average(sum: i64, count: i64) -> i64 {
     i64::try_from((2 * sum + count).div_euclid(2 * count)).unwrap_or(i64::MAX)
 }
 
-/// The most days by day: in UTC, and in other zones, whose distinct customers are counted from the orders.
-pub const MOST_DAYS: (i64, i64) = (366, 92);
-/// The most days by hour.
-pub const MOST_DAYS_HOURLY: i64 = 31;
+/// By day: the most in UTC, and in other zones, whose distinct customers are counted from the orders.
+pub const DAILY: Lengths = Lengths { usual: 30, most: 366, most_elsewhere: 92 };
+/// By hour.
+pub const HOURLY: Lengths = Lengths::new(2, 31);
 
 /// By day.
 ///

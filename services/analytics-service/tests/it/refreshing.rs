@@ -1,5 +1,7 @@
 //! Recomputing finds and mends what increments would never touch again.
 
+use madrigal_telemetry::{Check, Status};
+
 use crate::support::{Desk, at, moved, placed};
 
 #[tokio::test]
@@ -28,9 +30,23 @@ async fn whatever_is_changed_in_a_rollup_is_found_counted_and_mended() {
     ] {
         let damaged = desk.service.database().write("damage", move |tx| tx.execute(damage, []));
         let rows = damaged.await.unwrap() as u64;
+        let before = desk.service.refresh().standing();
         let report = desk.service.refresh().once().await.unwrap();
         assert_eq!(report.mended, rows, "{damage}");
+        let standing = desk.service.refresh().standing();
+        assert_eq!((standing.mended - before.mended, standing.last.unwrap().1), (rows, report), "{damage}");
+        assert_eq!(rollups(&desk).await.status, Status::Degraded, "{damage}");
         assert_eq!(desk.rollups().await, right, "{damage}");
     }
     assert_eq!(desk.service.refresh().once().await.unwrap().mended, 0);
+    assert_eq!(rollups(&desk).await.status, Status::Healthy, "the last time found nothing");
+    let standing = desk.service.refresh().standing();
+    let newest = standing.differences.front().unwrap();
+    assert_eq!((newest.rollup, newest.of.as_str(), newest.mended), ("customers", "1 and above", 1), "{standing:?}");
+    let days: Vec<&str> = standing.differences.iter().filter(|it| it.rollup == "days").map(|it| &*it.of).collect();
+    assert!(days.contains(&"2026-11-21") && days.contains(&"2026-11-23"), "{days:?}");
+}
+
+async fn rollups(desk: &Desk) -> Check {
+    desk.service.health().await.into_iter().find(|check| check.name == "rollups").unwrap()
 }

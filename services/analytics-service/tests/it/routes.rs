@@ -171,6 +171,27 @@ async fn what_is_parked_is_listed_retried_by_its_cause_and_skipped_with_a_reason
 }
 
 #[tokio::test]
+async fn what_recomputing_found_is_told_with_the_day_it_was_found_in() {
+    let public = Public::open().await;
+    public.sell().await;
+    let (status, body) = public.get("/v1/analytics/recomputation").await;
+    let nothing = json!({ "everySeconds": 3_600, "endedAt": null, "last": null, "failedAt": null, "mended": 0,
+        "differences": [] });
+    assert_eq!((status, body), (StatusCode::OK, nothing));
+    let service = &public.desk.service;
+    let damage = "UPDATE daily SET total_revenue = 0 WHERE day = (SELECT max(day) FROM daily) AND currency = 'EUR'";
+    service.database().write("damage", move |tx| tx.execute(damage, [])).await.unwrap();
+    service.refresh().once().await.unwrap();
+    let (_, body) = public.get("/v1/analytics/recomputation").await;
+    assert_eq!((&body["mended"], &body["last"]["mended"]), (&json!(1), &json!(1)), "{body}");
+    let found = &body["differences"][0];
+    assert_eq!((&found["rollup"], &found["of"], &found["mended"]), (&json!("days"), &json!("2026-11-23"), &json!(1)));
+    service.refresh().once().await.unwrap();
+    let (_, body) = public.get("/v1/analytics/recomputation").await;
+    assert_eq!((&body["mended"], &body["last"]["mended"]), (&json!(1), &json!(0)), "what was found stays: {body}");
+}
+
+#[tokio::test]
 async fn only_operators_may_ask() {
     let public = Public::open().await;
     for path in ["orders/daily", "orders/hourly", "products/top", "customers/top", "dashboard"] {
@@ -185,8 +206,10 @@ async fn only_operators_may_ask() {
         assert_eq!((status, &headers["madrigal-lag"]), (StatusCode::OK, &http::HeaderValue::from(0)), "{path}");
     }
     let customer = [("authorization", public.customer.as_str())];
-    let (status, ..) = send(&public.router, Method::GET, "/v1/analytics/parked", &customer, ()).await;
-    assert_eq!(status, StatusCode::FORBIDDEN);
+    for path in ["/v1/analytics/parked", "/v1/analytics/recomputation"] {
+        let (status, ..) = send(&public.router, Method::GET, path, &customer, ()).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -200,7 +223,11 @@ async fn what_is_refused_says_where() {
         ("orders/daily?from=2026-01-01&to=2026-11-22&tz=%2B02:00", &["/to"]),
         ("orders/daily?tz=%2B05:30", &["/tz"]),
         ("orders/hourly?from=2026-01-01&to=2026-02-01", &["/to"]),
+        ("orders/daily?from=9999-01-01", &["/from"]),
+        ("orders/daily?from=2020-01-01", &["/from"]),
+        ("orders/hourly?from=-0001-01-01&to=-9999-01-01", &["/from", "/to"]),
         ("products/top?currency=eur", &["/currency"]),
+        ("customers/top?from=soon&currency=eur&limit=0", &["/from", "/currency", "/limit"]),
         ("products/top?by=luck", &["/by"]),
         ("products/top?limit=101", &["/limit"]),
         ("customers/top?tz=Z", &["/tz"]),
