@@ -21,6 +21,7 @@ use series::Row;
 
 mod asked;
 mod panels;
+mod recomputed;
 mod series;
 
 const LEAF: Leaf<'static> = Leaf { title: "Analytics", current: ANALYTICS, live: None };
@@ -39,6 +40,8 @@ struct Read {
     board: Value,
     /// Events that the figures lack; `None` where it is not told.
     lag: Option<i64>,
+    /// What recomputing the sums found.
+    recomputed: Heard<Value>,
 }
 
 async fn read(visit: &Visit, asked: &Asked) -> Heard<Read> {
@@ -50,7 +53,9 @@ async fn read(visit: &Visit, asked: &Asked) -> Heard<Read> {
     let text = |field: &str| series.body[field].as_str().unwrap_or_default().to_owned();
     let (from, to) = (text("from"), text("to"));
     let board = visit.get(format!("/v1/analytics/dashboard?from={from}&to={to}")).send().await;
-    Heard::of(board, |told| Read { from, to, rows: series::rows(&series.body), lag: lag(&series), board: told.body })
+    let recomputed = Heard::of(visit.get("/v1/analytics/recomputation").send().await, |told| told.body);
+    let (rows, lag) = (series::rows(&series.body), lag(&series));
+    Heard::of(board, |told| Read { from, to, rows, lag, recomputed, board: told.body })
 }
 
 fn lag(told: &Told) -> Option<i64> {
@@ -94,6 +99,7 @@ async fn show(visit: &Visit) -> Paged {
                     kept by days of UTC." }
             }
         }
+        (recomputed::panel(&read.recomputed))
     };
     Ok(visit.page(LEAF, &main))
 }
@@ -105,7 +111,10 @@ fn refusal(visit: &Visit, asked: &Asked, title: &str, read: &Heard<Read>) -> Res
         (read.instead_of("Analytics", "analytics-service", LOST))
         @if matches!(read, Heard::Silent(_)) { (asked.form(&asked.from, &asked.to, &[], "", visit.now())) }
     };
-    visit.page(LEAF, &main)
+    match read {
+        Heard::Silent(refused) if refused.status.is_client_error() => visit.page_as(refused.status, LEAF, &main),
+        _ => visit.page(LEAF, &main),
+    }
 }
 
 fn sentences(read: &Read, currency: &str) -> (String, String) {

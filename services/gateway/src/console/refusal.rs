@@ -73,6 +73,17 @@ pub(crate) fn content(title: &str, refused: &Refused, not_done: &str) -> Markup 
     }
 }
 
+/// A whole page's content about fields of an address that nothing can be shown for: the field, and what is expected of it.
+pub(crate) fn not_understood(title: &str, wrong: &[(&str, String)]) -> Markup {
+    html! {
+        header { div { h1 { (title) } } }
+        (message(Tone::Bad, "fail", &html! {
+            p { b { "Nothing was looked for." } }
+            ul.dots { @for (name, expected) in wrong { li { code { (name) } " " (expected) } } }
+        }))
+    }
+}
+
 fn sentence(refused: &Refused) -> &str {
     if refused.detail().is_empty() { refused.title() } else { refused.detail() }
 }

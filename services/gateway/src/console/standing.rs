@@ -45,8 +45,8 @@ pub(crate) struct Standing {
     pub(crate) report: Heard<Report>,
     /// How far every copy is behind.
     pub(crate) lag: Heard<Vec<Lag>>,
-    /// Sagas that are stuck or parked, at most 200 of each.
-    stuck: Option<i64>,
+    /// Sagas that are stuck or parked, at most 200 of each, and whether there are more.
+    stuck: Option<(i64, bool)>,
 }
 
 /// The last reading, and whether another is under way.
@@ -127,7 +127,10 @@ impl Board {
 async fn take(console: Console, asker: Asker) {
     let of_state = |state: &'static str| {
         let ask = asker.get(format!("/v1/sagas?limit=200&state={state}"));
-        async move { Some(ask.send().await.ok()?.body["items"].as_array()?.len()) }
+        async move {
+            let told = ask.send().await.ok()?.body;
+            Some((told["items"].as_array()?.len(), told["next"].is_string()))
+        }
     };
     let (report, lag, stuck, parked) = futures::join!(
         asker.get("/v1/consistency/report").at_most(LONGEST_REPORT).send(),
@@ -135,7 +138,9 @@ async fn take(console: Console, asker: Asker) {
         of_state("stuck"),
         of_state("parked"),
     );
-    let stuck = stuck.zip(parked).map(|(stuck, parked)| i64::try_from(stuck + parked).unwrap_or(i64::MAX));
+    let stuck = stuck
+        .zip(parked)
+        .map(|((stuck, more), (parked, others))| (i64::try_from(stuck + parked).unwrap_or(i64::MAX), more || others));
     let report = Heard::of(report, |told| Report::of(&told.body));
     let lag = Heard::of(lag, |told| lag::of(&told.body));
     console.standing.say(Standing { at: asker.now, report, lag, stuck });
@@ -227,8 +232,9 @@ impl Standing {
                 }
             }
             SAGAS => {
-                let stuck = self.stuck?;
-                (Tone::Bad, "stuck", stuck, plural(stuck, "saga stuck or parked", "sagas stuck or parked"))
+                let (stuck, more) = self.stuck?;
+                let words = plural(stuck, "saga stuck or parked", "sagas stuck or parked");
+                (Tone::Bad, "stuck", stuck, if more { format!("{words}, or more") } else { words })
             }
             _ => return None,
         };
@@ -241,7 +247,7 @@ mod tests {
     use super::*;
 
     fn standing(report: Heard<Report>) -> Standing {
-        Standing { at: Timestamp::default(), report, lag: Heard::Absent, stuck: Some(2) }
+        Standing { at: Timestamp::default(), report, lag: Heard::Absent, stuck: Some((2, false)) }
     }
 
     fn report(verdicts: &[&str]) -> Heard<Report> {
@@ -272,6 +278,8 @@ mod tests {
         assert!(rail(report(&["consistent", "unverified"]), CONSISTENCY).contains(", 1 unverified pair"));
         assert!(!rail(report(&["consistent"]), CONSISTENCY).contains("count "));
         assert!(rail(Heard::Absent, SAGAS).contains(", 2 sagas stuck or parked"));
+        let many = Standing { stuck: Some((400, true)), ..standing(Heard::Absent) };
+        assert!(beside(Some(&many), SAGAS).into_string().contains("400 sagas stuck or parked, or more"));
         assert!(!rail(Heard::Absent, SYNC).contains("count "));
     }
 

@@ -36,9 +36,22 @@ fn leaf(title: &str) -> Leaf<'_> {
     Leaf { title, current: STREAMS, live: None }
 }
 
-/// The service that is asked for; order-service where none is, or one that has no log.
-fn service_of(asked: &str) -> &'static str {
-    SERVICES.into_iter().find(|service| *service == asked).unwrap_or(SERVICES[0])
+/// The service that is asked for, if it has a log.
+fn service_of(asked: &str) -> Option<&'static str> {
+    SERVICES.into_iter().find(|service| *service == asked)
+}
+
+/// Where the log to look into, or the place in it, is not understood.
+fn not_understood(visit: &Visit, wrong: &[(&str, String)]) -> Response {
+    let main = html! {
+        (refusal::not_understood("These events cannot be read", wrong))
+        (form(SERVICES[0], "", ""))
+    };
+    visit.page_as(http::StatusCode::BAD_REQUEST, leaf("Event streams"), &main)
+}
+
+fn no_log() -> (&'static str, String) {
+    ("service", format!("has no log; these have: {}", SERVICES.join(", ")))
 }
 
 async fn list(visit: &Visit) -> Paged {
@@ -48,10 +61,22 @@ async fn list(visit: &Visit) -> Paged {
     }
     let stream = visit.query.get("stream");
     let service = match visit.query.get("service") {
-        "" if !stream.is_empty() => service_for(stream),
+        "" if !stream.is_empty() => Some(service_for(stream)),
+        "" => Some(SERVICES[0]),
         asked => service_of(asked),
     };
-    let before = visit.query.get("before").parse::<u64>().ok();
+    let before = match visit.query.get("before") {
+        "" => Ok(None),
+        asked => asked.parse::<u64>().map(Some),
+    };
+    let (service, before) = match (service, before) {
+        (Some(service), Ok(before)) => (service, before),
+        (service, before) => {
+            let place = before.err().map(|_| ("before", "is no position: a number from 0".to_owned()));
+            let wrong: Vec<_> = service.is_none().then(no_log).into_iter().chain(place).collect();
+            return Ok(not_understood(visit, &wrong));
+        }
+    };
     let found = match newest(visit, service, stream, before).await {
         Ok(found) => found,
         Err(refused) => {

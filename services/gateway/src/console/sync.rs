@@ -52,9 +52,9 @@ async fn read(asker: &Asker) -> Read {
     }
 }
 
-/// What is parked: 1,000 items of each service at most. A service that this shop does not have parks nothing.
+/// What is parked: [`parked::MOST`] items of each service at most. A service that this shop does not have parks nothing.
 async fn read_parked(asker: &Asker) -> Heard<Parked> {
-    let ask = |of: Parker| asker.get(format!("/v1/{}/parked?limit=1000", of.name())).send();
+    let ask = |of: Parker| asker.get(format!("/v1/{}/parked?limit={}", of.name(), parked::MOST)).send();
     let (sync, analytics) = futures::join!(ask(Parker::Sync), ask(Parker::Analytics));
     let sync = Heard::of(sync, |told| parked::of(&told.body, Parker::Sync));
     let analytics = Heard::of(analytics, |told| parked::of(&told.body, Parker::Analytics));

@@ -21,10 +21,14 @@ fn analytics() -> Router {
     let board = json!({"totals": [{"currency": EVIL, "totalOrders": 2, "totalRevenue": 4_812, "cancelledOrders": 1}],
         "funnel": {"placed": 2}, "categories": [{"name": EVIL, "currency": EVIL, "revenue": 1}], "products": [product],
         "customers": [{"userId": 7, "currency": EVIL, "revenue": 1}], "registeredUsers": 3});
+    let recomputed = json!({"everySeconds": 3_600, "endedAt": EVIL, "failedAt": EVIL, "mended": 1,
+        "last": {"days": 1, "customers": 1, "mended": 1},
+        "differences": [{"at": EVIL, "rollup": EVIL, "of": EVIL, "mended": 1}]});
     let lagging = |body: Value| async move { ([("madrigal-lag", "5")], Json(body)) };
     Router::new()
         .route("/v1/analytics/orders/daily", get(move || lagging(series.clone())))
         .route("/v1/analytics/dashboard", get(move || lagging(board.clone())))
+        .route("/v1/analytics/recomputation", get(move || lagging(recomputed.clone())))
 }
 
 fn conflict(number: i64, settled: bool) -> Value {
@@ -87,6 +91,7 @@ async fn whatever_figures_and_profiles_hold_is_shown_as_text() {
     }
     let (_, _, page) = shop.see("/analytics", &cookie).await;
     assert!(page.contains("2 orders for 48.12 ") && page.contains("5 events are not in it yet."), "{page}");
+    assert!(page.contains("1 row of sums was wrong and mended"), "{page}");
     assert_eq!(
         page.matches("<rect x=").count(),
         2,
@@ -120,6 +125,39 @@ async fn without_analytics_and_where_it_does_not_answer_the_page_says_so() {
         page.contains("value=\"2026-11-01\"") && !page.contains("class=\"figures\""),
         "no figure is claimed: {page}"
     );
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_understood_is_refused_and_never_answered_with_something_else() {
+    let wrong = async || {
+        let errors = json!([{"pointer": "/from", "detail": "expected a date from 0000-01-01 to 9999-12-31"}]);
+        (StatusCode::BAD_REQUEST, Json(json!({"code": "invalid-query", "title": "wrong", "errors": errors})))
+    };
+    let shop = shop_and(Router::new().route("/v1/analytics/{*rest}", get(wrong)));
+    let cookie = shop.operator();
+    for (path, said) in [
+        ("/analytics?from=-9999-01-01", "expected a date from 0000-01-01"),
+        ("/sagas?state=nope", "is none of "),
+        ("/sagas?state=stuck&state=nope&still=ever", "is no number of seconds"),
+        ("/streams?service=nope", "these have: order-service"),
+        ("/streams?service=nope&before=-1", "is no position"),
+        ("/streams?before=99999999999999999999", "is no position"),
+        ("/streams/nope/1", "these have: order-service"),
+    ] {
+        let (status, _, page) = shop.see(path, &cookie).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(page.contains(said) && !page.contains("No saga needs a person"), "{path}: {page}");
+    }
+    for path in ["/sagas?state=stuck&still=60", "/sagas?definition=&still=0"] {
+        assert_eq!(shop.see(path, &cookie).await.0, StatusCode::OK, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_correlation_that_no_log_was_looked_at_for_is_not_said_to_be_looked_for() {
+    let shop = shop_and(Router::new());
+    let (_, _, page) = shop.see("/streams?correlation=x", &shop.operator()).await;
+    assert!(page.contains("Not every log could be looked at.") && !page.contains("All of every log"), "{page}");
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ use super::series::{percent, share as part};
 
 /// The most categories that are shown.
 const CATEGORIES: usize = 15;
+/// The most that a dashboard tells, of all currencies.
+const CATEGORIES_TOLD: usize = 50;
 
 /// The currencies that orders of the period have, the one with most orders first.
 pub(super) fn currencies(board: &Value) -> Vec<String> {
@@ -88,7 +90,10 @@ pub(super) fn categories(board: &Value, currency: &str) -> Markup {
                     } }
                 }
                 @if categories.len() > CATEGORIES {
-                    footer { "The first " (CATEGORIES) " of " (categories.len()) " categories." }
+                    footer {
+                        "The first " (CATEGORIES) " of " (categories.len())
+                        @if items(board, "categories").count() >= CATEGORIES_TOLD { " or more" } " categories."
+                    }
                 }
             }
         }
@@ -97,53 +102,78 @@ pub(super) fn categories(board: &Value, currency: &str) -> Markup {
 
 /// Products on top.
 pub(super) fn products(board: &Value, currency: &str) -> Markup {
-    let products = of_currency(board, "products", currency);
-    html! {
-        section.panel #products aria-labelledby="h-products" {
-            header { h2 #h-products { "Products on top" } small { "by revenue before tax" } }
-            @if products.is_empty() { (empty("Nothing that was kept was sold in these days.")) } @else {
-                table.data.fold {
-                    thead { tr { th scope="col" { "Product" } th.num scope="col" { "Orders" } th.num scope="col" { "Pieces" } th.num scope="col" { "Revenue" } } }
-                    tbody { @for item in &products {
-                        @let (id, count) = (item["productId"].as_str().unwrap_or_default(), |field: &str| item[field].as_i64().unwrap_or(0));
-                        tr {
-                            th scope="row" {
-                                a href={ "/shop/products/" (segment(id)) } { (item["name"].as_str().unwrap_or(id)) }
-                                @if let Some(category) = item["category"].as_str() { small { (category) } }
-                            }
-                            td.num data-l="Orders" { (number(count("orders"))) }
-                            td.num data-l="Pieces" { (number(count("units"))) }
-                            td.num data-l="Revenue" { (money(count("revenue"), currency)) }
-                        }
-                    } }
+    let rows = of_currency(board, "products", currency).into_iter().map(|item| {
+        let (id, count) = (text(item, "productId"), |field: &str| item[field].as_i64().unwrap_or(0));
+        html! { tr {
+            th scope="row" {
+                a href={ "/shop/products/" (segment(id)) } { (item["name"].as_str().unwrap_or(id)) }
+                @if let Some(category) = item["category"].as_str() { small { (category) } }
+            }
+            td.num data-l="Orders" { (number(count("orders"))) }
+            td.num data-l="Pieces" { (number(count("units"))) }
+            td.num data-l="Revenue" { (money(count("revenue"), currency)) }
+        } }
+    });
+    let frame = Top {
+        id: "products",
+        title: "Products on top",
+        by: "by revenue before tax",
+        heads: ["Product", "Orders", "Pieces", "Revenue"],
+        nothing: "Nothing that was kept was sold in these days.",
+    };
+    frame.around(rows)
+}
+
+/// Customers on top.
+pub(super) fn customers(board: &Value, currency: &str) -> Markup {
+    let rows = of_currency(board, "customers", currency).into_iter().map(|item| {
+        let (user, count) = (item["userId"].as_i64().unwrap_or(0), |field: &str| item[field].as_i64().unwrap_or(0));
+        html! { tr {
+            th scope="row" { a href={ "/users/" (user) } { "Customer " (user) } }
+            td.num data-l="Orders" { (number(count("orders"))) small { (number(count("keptOrders"))) " kept" } }
+            td.num data-l="Kept" { (money(count("revenue"), currency)) }
+            td.num data-l="Average" { (money(count("avgOrderValue"), currency)) }
+        } }
+    });
+    let frame = Top {
+        id: "customers",
+        title: "Customers on top",
+        by: "by what they kept",
+        heads: ["Customer", "Orders", "Kept", "Average"],
+        nothing: "Nobody ordered in these days.",
+    };
+    frame.around(rows)
+}
+
+/// A panel of what is on top: a table whose first column names a row and whose others are numbers.
+struct Top {
+    id: &'static str,
+    title: &'static str,
+    by: &'static str,
+    heads: [&'static str; 4],
+    /// What is said where there are no rows.
+    nothing: &'static str,
+}
+
+impl Top {
+    fn around(&self, rows: impl ExactSizeIterator<Item = Markup>) -> Markup {
+        let [name, numbers @ ..] = self.heads;
+        html! {
+            section.panel #{ (self.id) } aria-labelledby={ "h-" (self.id) } {
+                header { h2 #{ "h-" (self.id) } { (self.title) } small { (self.by) } }
+                @if rows.len() == 0 { (empty(self.nothing)) } @else {
+                    table.data.fold {
+                        thead { tr { th scope="col" { (name) } @for number in numbers { th.num scope="col" { (number) } } } }
+                        tbody { @for row in rows { (row) } }
+                    }
                 }
             }
         }
     }
 }
 
-/// Customers on top.
-pub(super) fn customers(board: &Value, currency: &str) -> Markup {
-    let customers = of_currency(board, "customers", currency);
-    html! {
-        section.panel #customers aria-labelledby="h-customers" {
-            header { h2 #h-customers { "Customers on top" } small { "by what they kept" } }
-            @if customers.is_empty() { (empty("Nobody ordered in these days.")) } @else {
-                table.data.fold {
-                    thead { tr { th scope="col" { "Customer" } th.num scope="col" { "Orders" } th.num scope="col" { "Kept" } th.num scope="col" { "Average" } } }
-                    tbody { @for item in &customers {
-                        @let (user, count) = (item["userId"].as_i64().unwrap_or(0), |field: &str| item[field].as_i64().unwrap_or(0));
-                        tr {
-                            th scope="row" { a href={ "/users/" (user) } { "Customer " (user) } }
-                            td.num data-l="Orders" { (number(count("orders"))) small { (number(count("keptOrders"))) " kept" } }
-                            td.num data-l="Kept" { (money(count("revenue"), currency)) }
-                            td.num data-l="Average" { (money(count("avgOrderValue"), currency)) }
-                        }
-                    } }
-                }
-            }
-        }
-    }
+fn text<'a>(item: &'a Value, field: &str) -> &'a str {
+    item[field].as_str().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -163,6 +193,17 @@ mod tests {
         assert!(!page.contains("<img") && page.contains("&lt;img"), "{page}");
         assert_eq!(page.matches("€48.12").count(), 1, "{page}");
         assert!(page.contains("href=\"/shop/products/%3Cimg%20src%3Dx%3E\""), "{page}");
+    }
+
+    #[test]
+    fn categories_are_not_counted_beyond_what_is_told() {
+        let page = |told: usize| {
+            let category = |at: usize| json!({"name": format!("c{at}"), "currency": "EUR", "revenue": 1});
+            let board = json!({"categories": (0..told).map(category).collect::<Vec<_>>()});
+            categories(&board, "EUR").into_string()
+        };
+        assert!(page(50).contains("The first 15 of 50 or more categories."));
+        assert!(page(49).contains("The first 15 of 49 categories."));
     }
 
     #[test]

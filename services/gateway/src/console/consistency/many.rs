@@ -54,7 +54,8 @@ pub(super) fn done(visit: &Visit) -> Option<Markup> {
         html! {
             div role="status" tabindex="-1" data-arrive {
                 (message(tone, sign, &html! { p {
-                    b { (plural(done, "row says", "rows say")) " what the owner says. " }
+                    @if done == 0 && open == 0 { b { "Nothing was done: no row of the pair is known to differ any more." } }
+                    @else { b { (plural(done, "row says", "rows say")) " what the owner says. " } }
                     @if open > 0 { (plural(open, "row does", "rows do")) " not: why stands in the record below." }
                 } }))
             }

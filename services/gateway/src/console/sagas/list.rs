@@ -42,6 +42,21 @@ impl Filter {
         Self { states, definition, still_seconds: query.get("still").parse().unwrap_or(0) }
     }
 
+    /// What of a query is not understood, as the field and what is expected of it.
+    fn wrong(query: &super::super::forms::Sent) -> Vec<(&'static str, String)> {
+        let known = |state: &str| OPEN.iter().chain(&ENDED).any(|known| *known == state);
+        let states: Vec<&str> = OPEN.iter().chain(&ENDED).copied().collect();
+        let mut wrong = Vec::new();
+        if query.iter().any(|(name, value)| name == "state" && !known(value)) {
+            wrong.push(("state", format!("is none of {}", states.join(", "))));
+        }
+        let still = query.get("still");
+        if !still.is_empty() && still.parse::<u32>().is_err() {
+            wrong.push(("still", "is no number of seconds".to_owned()));
+        }
+        wrong
+    }
+
     fn wants(&self, state: &str) -> bool {
         if self.states.is_empty() { OPEN.contains(&state) } else { self.states.iter().any(|wanted| wanted == state) }
     }
@@ -99,6 +114,15 @@ fn progress(saga: &Value) -> Timestamp {
 
 pub(super) async fn show(visit: &Visit) -> Paged {
     visit.require_login()?;
+    let wrong = Filter::wrong(&visit.query);
+    if !wrong.is_empty() {
+        let leaf = Leaf { title: "Sagas", current: SAGAS, live: None };
+        let main = html! {
+            (refusal::not_understood("There are no such sagas", &wrong))
+            p { a.btn href="/sagas" { "All sagas" } }
+        };
+        return Ok(visit.page_as(http::StatusCode::BAD_REQUEST, leaf, &main));
+    }
     let filter = Filter::of(&visit.query);
     let asker = Asker::of(visit);
     Ok(match listed(&asker, &filter).await {
@@ -148,22 +172,24 @@ pub(crate) async fn change(asker: &Asker, filter: &Filter) -> Changed {
 }
 
 fn sentences(groups: &[Group]) -> (String, String) {
-    let of = |states: &[&str]| -> i64 {
+    let of = |states: &[&str]| -> (i64, bool) {
         let chosen = groups.iter().filter(|group| states.contains(&group.state));
-        i64::try_from(chosen.map(|group| group.items.len()).sum::<usize>()).unwrap_or(i64::MAX)
+        let count = chosen.clone().map(|group| group.items.len()).sum::<usize>();
+        (i64::try_from(count).unwrap_or(i64::MAX), chosen.clone().any(|group| group.more))
     };
-    let needing = of(&["stuck", "parked", "paused"]);
-    let moving = of(&["running", "compensating"]);
-    let headline = match needing {
-        0 => "No saga needs a person".to_owned(),
-        1 => "One saga needs a person".to_owned(),
-        many => format!("{} sagas need a person", number(many)),
+    let headline = match of(&["stuck", "parked", "paused"]) {
+        (0, false) => "No saga needs a person".to_owned(),
+        (0, true) => "No saga that was looked at needs a person".to_owned(),
+        (1, false) => "One saga needs a person".to_owned(),
+        (many, false) => format!("{} sagas need a person", number(many)),
+        (many, true) => format!("{} sagas or more need a person", number(many)),
     };
-    let meaning = match moving {
-        0 => "is in flight until its last step is done. None is moving now.".to_owned(),
-        moving => format!("is in flight until its last step is done. {} moving now.", number(moving)),
+    let moving = match of(&["running", "compensating"]) {
+        (0, false) => "None is moving now.".to_owned(),
+        (moving, false) => format!("{} moving now.", number(moving)),
+        (moving, true) => format!("{} or more are moving now.", number(moving)),
     };
-    (headline, meaning)
+    (headline, format!("is in flight until its last step is done. {moving}"))
 }
 
 fn filters(filter: &Filter, groups: &[Group]) -> Markup {
@@ -226,9 +252,11 @@ fn table(filter: &Filter, groups: &[Group], now: Timestamp) -> Markup {
             header {
                 h2 #h-sagas { "Sagas" }
                 small { (plural(count, "saga", "sagas")) " shown, stillest first"
-                    @if more { "; there are more than were read: choose one state" } }
+                    @if more { "; there are more than were read: choose one state" }
+                    @else if sagas.len() > SHOWN { ", of " (number(i64::try_from(sagas.len()).unwrap_or(i64::MAX))) } }
             }
-            @if sagas.is_empty() { (nothing(filter)) } @else { (rows(&sagas[..sagas.len().min(SHOWN)], now)) }
+            @if sagas.is_empty() && more { (empty("None of those that were looked at, and there are more: choose one state, or no definition.")) }
+            @else if sagas.is_empty() { (nothing(filter)) } @else { (rows(&sagas[..sagas.len().min(SHOWN)], now)) }
         }
     }
 }
@@ -268,5 +296,29 @@ fn rows(sagas: &[&Value], now: Timestamp) -> Markup {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn groups(stuck: usize, more: bool) -> [Group; 1] {
+        let saga = json!({"sagaId": "s", "state": "stuck", "lastProgressAt": "2026-11-22T10:00:00Z"});
+        [Group { state: "stuck", items: vec![saga; stuck], more }]
+    }
+
+    #[test]
+    fn what_was_not_looked_at_is_not_counted_as_nothing() {
+        let headline = |stuck, more| sentences(&groups(stuck, more)).0;
+        assert_eq!(headline(0, false), "No saga needs a person");
+        assert_eq!(headline(0, true), "No saga that was looked at needs a person");
+        assert_eq!(headline(1, false), "One saga needs a person");
+        assert_eq!(headline(200, true), "200 sagas or more need a person");
+        let page = |stuck, more| table(&Filter::default(), &groups(stuck, more), Timestamp::default()).into_string();
+        assert!(!page(0, true).contains("good news") && page(0, false).contains("good news"));
+        assert!(page(250, false).contains("200 sagas shown, stillest first, of 250"));
     }
 }

@@ -69,8 +69,10 @@ fn bound(told: &[(&str, Result<Told, Refused>)]) -> Markup {
         (from > 0).then(|| format!("{service} from position {}", number(signed(from + 1))))
     });
     let partly: Vec<_> = partly.collect();
+    let silent = told.iter().any(|(_, answer)| answer.is_err());
     html! {
-        @if partly.is_empty() { "All of every log was looked at." }
-        @else { "The last 100,000 events of each log were looked at: " (partly.join(", ")) "." }
+        @if silent { "Not every log could be looked at. " }
+        @if !partly.is_empty() { "The last 100,000 events of each log were looked at: " (partly.join(", ")) "." }
+        @else if !silent { "All of every log was looked at." }
     }
 }

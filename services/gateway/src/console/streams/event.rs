@@ -7,14 +7,14 @@ use super::super::marks::{empty, short, voice};
 use super::super::refusal;
 use super::super::visit::{Paged, Visit};
 use super::super::words::{number, segment, told_moment};
-use super::{leaf, service_of, signed, stream_of};
+use super::{leaf, no_log, not_understood, service_of, signed, stream_of};
 
 /// The longest data that is shown, in characters.
 const MOST_SHOWN: usize = 65_536;
 
 pub(super) async fn show(visit: &Visit, service: &str, position: &str) -> Paged {
     visit.require_operator()?;
-    let service = service_of(service);
+    let Some(service) = service_of(service) else { return Ok(not_understood(visit, &[no_log()])) };
     let position = position.parse::<u64>().unwrap_or(0);
     let path = format!("/v1/logs/{service}/events?after={}&limit=1", position.saturating_sub(1));
     let told = match visit.get(path).send().await {

@@ -11,6 +11,8 @@ use super::super::marks::{Tone, empty, mark, term, voice};
 use super::super::words::{day_and_clock, number, plural, span};
 use super::verbs;
 
+/// The most items that each service tells at once.
+pub(super) const MOST: usize = 1_000;
 /// The most keys of one cause that are listed.
 const LISTED: usize = 50;
 
@@ -81,6 +83,8 @@ pub(super) struct Parked {
     skipped: Vec<Skipped>,
     /// Who should have said and did not.
     silent: Option<Parker>,
+    /// Who told as much as is told at once: there may be more.
+    full: Vec<Parker>,
 }
 
 /// What both parked. One that this shop does not have parks nothing; one that does not answer is named.
@@ -96,6 +100,7 @@ pub(super) fn together(sync: Heard<Parked>, analytics: Heard<Parked>) -> Heard<P
     if let Some(other) = other {
         all.causes.extend(other.causes);
         all.skipped.extend(other.skipped);
+        all.full.extend(other.full);
     }
     all.causes.sort_by_key(|cause| std::cmp::Reverse(cause.keys.len()));
     all.silent = silent;
@@ -142,7 +147,8 @@ pub(super) fn of(body: &Value, of: Parker) -> Parked {
     }
     let mut causes: Vec<_> = causes.into_iter().map(|(cause, keys)| Cause { of, cause, keys }).collect();
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.keys.len()));
-    Parked { causes, skipped, silent: None }
+    let full = if items.len() >= MOST { vec![of] } else { Vec::new() };
+    Parked { causes, skipped, silent: None, full }
 }
 
 fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
@@ -170,6 +176,9 @@ pub(super) fn panel(parked: &Heard<Parked>, now: Timestamp) -> Markup {
                     @if let Some(silent) = parked.silent {
                         p.empty { "What " (silent.name()) "-service parked cannot be told now: it does not answer." }
                     } @else if parked.causes.is_empty() { (empty("None. Every change could be applied.")) }
+                    @for parker in &parked.full {
+                        p.empty { "These are the oldest " (number(i64::try_from(MOST).unwrap_or(0))) " changes that " (parker.name()) "-service parked: there may be more behind them." }
+                    }
                     @for (at, cause) in parked.causes.iter().enumerate() { (one(cause, at, now)) }
                     @if !parked.skipped.is_empty() { (left_out(&parked.skipped)) }
                 }
@@ -241,6 +250,7 @@ fn left_out(skipped: &[Skipped]) -> Markup {
                     }
                 }
             }
+            @if skipped.len() > LISTED { p.empty { "The oldest " (LISTED) " of them are shown." } }
         } }
     }
 }
@@ -287,6 +297,21 @@ mod tests {
         assert!(
             panel(&Heard::Said(Parked::default()), Timestamp::default()).into_string().contains("None. Every change")
         );
+    }
+
+    #[test]
+    fn what_may_not_be_all_is_not_told_as_all() {
+        let page = |items: usize| {
+            let item =
+                |at: usize| json!({"id": format!("users:{at}"), "cause": "c", "attempts": 1, "skipped": "known"});
+            let body = json!({"items": (0..items).map(item).collect::<Vec<_>>()});
+            let parked = together(Heard::Said(Parked::default()), Heard::Said(of(&body, Parker::Analytics)));
+            panel(&parked, Timestamp::default()).into_string()
+        };
+        let full = page(MOST);
+        assert!(full.contains("oldest 1,000 changes that analytics-service parked: there may be more"), "{full}");
+        assert!(full.contains("The oldest 50 of them are shown."), "{full}");
+        assert!(!page(MOST - 1).contains("there may be more") && !page(50).contains("The oldest 50"));
     }
 
     #[test]
