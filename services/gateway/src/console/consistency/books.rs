@@ -161,6 +161,7 @@ fn places(row: &Divergence) -> Markup {
         @if is_stock(&row.pair) {
             a.btn.primary href={ "/streams?stream=stock-" (key) } { "The stock’s events" }
             a.btn href={ "/shop/products/" (key) } { "The product" }
+            (verbs::check("stock.view").link_about("", &PairName::of("stock.view").text()))
         } @else {
             a.btn.primary href={ "/orders/" (story_of(row)) } { "The order’s story" }
             a.btn href={ "/sagas/" (key) } { "Its saga" }

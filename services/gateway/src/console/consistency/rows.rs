@@ -192,7 +192,10 @@ pub(super) fn unverified(report: &Report, now: Timestamp) -> Markup {
                         h2 id={ "h-unv-" (at) } { (mark(Tone::Wait, "wait", &name.text())) ": " (title(check)) }
                         @if let Some(since) = check.behind_since { small { "No verdict since " (at_clock(since)) " UTC" } }
                     }
-                    div.pad { (open(check, now)) div.row { a.btn href="/sync#lag" { "Why is it behind?" } (verbs::check(&check.name).link_about("", &name.text())) } }
+                    div.pad { (open(check, now)) div.row {
+                        @if books::is_book(&check.name) { a.btn href="/sagas" { "Sagas under way" } } @else { a.btn href="/sync#lag" { "Why is it behind?" } }
+                        (verbs::check(&check.name).link_about("", &name.text()))
+                    } }
                 }
             }
         }
@@ -211,11 +214,12 @@ fn title(check: &Check) -> &'static str {
 
 fn open(check: &Check, now: Timestamp) -> Markup {
     let judged = check.total.saturating_sub(check.unverified);
+    let behind = check.behind_by.is_some() || check.behind_since.is_some();
     html! {
         p {
-            @if books::is_book(&check.name) && check.trouble.is_none() {
+            @if books::is_book(&check.name) && (behind || check.trouble.is_none()) {
                 "Not every entry was looked at since something happened to it, or its saga is under way: nothing is said of those."
-            } @else if check.behind_by.is_some() || check.behind_since.is_some() {
+            } @else if behind {
                 "The copy has not applied everything that its owner has, so a difference there would say nothing. It is late, not wrong."
             } @else if check.trouble.is_some() {
                 "The check could not be carried to its end, so nothing is said about the rows that it did not reach."
@@ -224,7 +228,7 @@ fn open(check: &Check, now: Timestamp) -> Markup {
             }
         }
         dl.kv {
-            @if check.behind_by.is_some() || check.behind_since.is_some() {
+            @if behind {
                 dt { "Behind by" } dd {
                     @match (check.behind_since, check.behind_by) {
                         (_, Some(by)) => b { (counted(by, "event", "events")) },

@@ -121,3 +121,12 @@ fn an_entry_of_a_book_is_told_with_its_meaning_and_its_story_and_cannot_be_repai
     let money = content(&book("books.money", &order, &Value::Null), Timestamp::default()).into_string();
     assert!(money.contains("there is none") && money.contains("the books of the money"), "{money}");
 }
+
+#[test]
+fn a_book_that_is_behind_is_not_called_a_copy_that_is() {
+    let report = Report::of(&json!({"checks": [{"name": "books.money", "verdict": "unverified", "totalEntities": 9,
+        "unverifiedEntities": 2, "behindBy": 7, "trouble": "7 events were not looked at yet"}]}));
+    let page = content(&report, Timestamp::default()).into_string();
+    assert!(page.contains("Not every entry was looked at") && page.contains("href=\"/sagas\""), "{page}");
+    assert!(!page.contains("The copy has not applied") && !page.contains("/sync#lag"), "{page}");
+}
