@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use madrigal_consistency::memory::{MemoryCopy, MemoryOwner};
-use madrigal_consistency::{Content, Damage, Issue, Outcome, RowSet};
+use madrigal_consistency::{Content, Damage, Divergence, Issue, Outcome, RowSet};
 use madrigal_contracts::rows::{Planting, answering};
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{Host, LogEpoch, LogName};
 use madrigal_http::{Calls, Neighbour};
 use madrigal_sqlite::{Database, DatabaseOptions};
+use madrigal_sync_service::monitor::pairs::PAIRS;
 use madrigal_sync_service::monitor::sweeps::CheckAsked;
 use madrigal_sync_service::monitor::{Monitor, MonitorConfig};
+use serde_json::json;
 
 struct World {
     owner: MemoryOwner,
@@ -169,4 +171,29 @@ async fn a_projection_that_folds_wrongly_is_found_with_the_first_row_that_it_tou
     assert_eq!(told["inconsistencies"][0]["key"], "order-08");
     assert_eq!(told["sampled"]["divergent"], 1);
     assert!(told["sampled"]["lastAt"].is_string());
+}
+
+#[tokio::test]
+async fn what_was_cured_by_hand_or_told_once_more_is_out_of_the_report_at_once() {
+    let world = world(Planting::Allowed, MonitorConfig::default()).await;
+    let declared = *PAIRS.iter().find(|pair| pair.name == "orders.view").unwrap();
+    let counted = || {
+        let report = serde_json::to_value(world.monitor.report()).unwrap();
+        (report["metrics"]["inconsistentEntities"].clone(), report["metrics"]["totalEntities"].clone())
+    };
+    for by_hand in [true, false] {
+        world.monitor.plant("orders.view", "order-07", Damage::Change).await.unwrap();
+        world.check(true).await;
+        assert_eq!(counted(), (json!(1), json!(50)));
+        if by_hand {
+            let (owner, copy) = (world.owner.get("order-07"), world.copy.get("order-07"));
+            let row = Divergence { key: "order-07".to_owned(), issue: Issue::Different, owner, copy };
+            let entry = world.monitor.repair(declared, row, true, "operator:anna").await.unwrap();
+            assert_eq!(entry.outcome, Outcome::Repaired);
+        } else {
+            let (retold, _) = world.monitor.retell(declared, None, "operator:anna").await.unwrap();
+            assert_eq!(retold.written, 1);
+        }
+        assert_eq!(counted(), (json!(0), json!(50)), "by hand: {by_hand}; no check was made since");
+    }
 }

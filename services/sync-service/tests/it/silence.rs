@@ -30,6 +30,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Two owners of 30 rows, and one service that has a copy of each.
 struct World {
+    table: MemoryOwner,
     users: Switch,
     analytics: Switch,
     monitor: Monitor,
@@ -59,13 +60,16 @@ impl RowSet for Told {
     }
 }
 
-fn pair(log: &str, names: [&str; 2]) -> (MemoryOwner, DynRowSet) {
+fn pair(log: &str, names: [&str; 2], partial: bool) -> (MemoryOwner, DynRowSet) {
     let owner = MemoryOwner::new(LogName::parse(log).unwrap(), LogEpoch::new(&Host::seeded(1)), &["c"], true);
     let owner = owner.named(names[0]);
     for number in 0..30 {
         owner.write(&format!("row-{number:02}"), Some(Content::new().with("c", number)));
     }
-    let copy = MemoryCopy::of(&owner).described(|described| described.name = names[1].to_owned());
+    let copy = MemoryCopy::of(&owner).described(|described| {
+        described.name = names[1].to_owned();
+        described.partial = partial;
+    });
     copy.follow(usize::MAX);
     (owner, Arc::new(copy))
 }
@@ -76,21 +80,26 @@ fn holding(service: &'static str, sets: Vec<DynRowSet>) -> (Neighbour, Switch) {
 
 /// `stops` says whether analytics-service stops as soon as rows of users are read.
 async fn world(config: MonitorConfig, stops: bool) -> World {
+    world_with(config, stops, false).await
+}
+
+/// `partial` says whether the copy of users is to have some of them only.
+async fn world_with(config: MonitorConfig, stops: bool, partial: bool) -> World {
     let dir = tempfile::tempdir().unwrap();
-    let (table, of_users) = pair("users", ["users.table", "users.analytics"]);
-    let (events, of_orders) = pair("order", ["orders.events", "orders.analytics"]);
+    let (owner, of_users) = pair("users", ["users.table", "users.analytics"], partial);
+    let (events, of_orders) = pair("order", ["orders.events", "orders.analytics"], false);
     let (at_analytics, analytics) = holding("analytics-service", vec![of_users, of_orders]);
     let stopped = analytics.clone();
     let table: DynRowSet = match stops {
-        true => Arc::new(Told(table, Arc::new(move || stopped.slow(HOUR)))),
-        false => Arc::new(table),
+        true => Arc::new(Told(owner.clone(), Arc::new(move || stopped.slow(HOUR)))),
+        false => Arc::new(owner.clone()),
     };
     let (at_users, users) = holding("user-service", vec![table]);
     let (at_orders, _) = holding("order-service", vec![Arc::new(events)]);
     let database = Database::open(dir.path().join("monitor.sqlite"), DatabaseOptions::SYNCED).await.unwrap();
     let services = vec![at_users, at_orders, at_analytics];
     let monitor = Monitor::open(config, services, database, Host::seeded(1)).await.unwrap();
-    World { users, analytics, monitor, _dir: dir }
+    World { table: owner, users, analytics, monitor, _dir: dir }
 }
 
 impl World {
@@ -145,6 +154,30 @@ async fn where_the_owner_cannot_be_asked_the_last_known_number_counts_else_one()
     let report = world.check().await;
     assert_eq!(unverified(&report), 30);
     assert_eq!(of(&report, "orders.analytics")["verdict"], "consistent", "the others are checked");
+}
+
+#[tokio::test]
+async fn rows_that_the_owner_has_now_count_unless_the_copy_is_to_have_some_only() {
+    for (partial, expected) in [(false, 31), (true, 30)] {
+        let world = world_with(MonitorConfig::default(), false, partial).await;
+        world.check().await;
+        world.analytics.down();
+        world.table.write("row-30", Some(Content::new().with("c", 30)));
+        let report = world.check().await;
+        assert_eq!(of(&report, "users.analytics")["unverifiedEntities"], expected, "partial: {partial}");
+    }
+}
+
+#[tokio::test]
+async fn a_check_of_one_pair_waits_once_for_a_service_that_is_stopped() {
+    let world = world(MonitorConfig::default(), false).await;
+    world.check().await;
+    tokio::time::pause();
+    world.analytics.slow(HOUR);
+    let began = tasks::instant();
+    let asked = CheckAsked { pair: Some("users.analytics".to_owned()), ..CheckAsked::default() };
+    let report = serde_json::to_value(world.monitor.check(&asked).await).unwrap();
+    assert_eq!((began.elapsed().as_secs(), &report["metrics"]["unverifiedEntities"]), (5, &json!(30)), "{report:#}");
 }
 
 #[tokio::test]
