@@ -19,3 +19,4 @@ mod shop;
 mod stock;
 mod suggesting;
 mod support;
+mod topics;

@@ -3,3 +3,4 @@
 
 mod order_view;
 mod row_sets;
+mod topics;

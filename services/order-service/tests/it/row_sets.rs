@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use madrigal_consistency::{CheckOptions, Damage, Issue, Outcome, Pair, PairReport, RowSet, Verdict};
+use madrigal_consistency::{CheckOptions, Damage, Detail, Issue, Outcome, Pair, PairReport, RowSet, Verdict};
 use madrigal_core::{CallContext, EventType, ExpectedVersion, Host, JsonBytes, LogName, NewEvent, RecordedEvent};
 use madrigal_event_store::{DynEventStore, MemoryEventStore};
 use madrigal_order_service::projections::order_view::{OrderView, OrderViewProjection};
@@ -152,4 +152,25 @@ async fn a_bug_in_the_projection_is_found_since_the_owner_s_side_does_not_use_it
     assert_eq!(found(&report), paid);
     let versions = shop.check(CheckOptions::VERSIONS).await;
     assert_eq!(versions.verdict(), Verdict::Consistent, "versions cannot tell");
+}
+
+#[tokio::test]
+async fn the_row_of_an_order_is_the_last_of_its_history_and_one_that_cannot_be_read_says_so() {
+    let shop = shop().await;
+    let malformed = JsonBytes::of(&serde_json::json!({ "status": 7 })).unwrap();
+    let kind = EventType::parse("OrderStatusChanged").unwrap();
+    let event = NewEvent::fresh(&shop.host, kind, 1, malformed, &CallContext::new(&shop.host));
+    shop.store.append("order-a".parse().unwrap(), ExpectedVersion::Any, vec![event]).await.unwrap();
+    let owner = shop.pair.owner();
+    for (key, readable) in [("a", false), ("b", true), ("c", true), ("d", true)] {
+        let row = owner.by_key(vec![key.to_owned()], Detail::Content).await.unwrap().remove(0);
+        let last = row.version.unwrap();
+        let content = row.content.as_ref().unwrap();
+        assert_eq!(
+            (content.get("unreadable").is_none(), content.get("status").is_some()),
+            (readable, readable),
+            "{key}"
+        );
+        assert_eq!(owner.history(key, last, last).await.unwrap(), Some(vec![row]), "{key}");
+    }
 }
