@@ -20,8 +20,7 @@ use madrigal_sqlite::{Database, DatabaseOptions};
 use madrigal_sync_service::monitor::books::BookKeepers;
 use madrigal_sync_service::monitor::sweeps::CheckAsked;
 use madrigal_sync_service::monitor::{Monitor, MonitorConfig, Watched};
-use madrigal_telemetry::health::Status;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const STOCK_FIELDS: [&str; 6] = ["received", "adjusted", "onHand", "reserved", "sold", "available"];
