@@ -4,7 +4,7 @@
 //! [`tops`] is who and what is on top; [`board`] is the dashboard.
 
 pub mod board;
-
+mod bounded;
 pub mod period;
 pub mod series;
 pub mod tops;

@@ -4,6 +4,7 @@ use madrigal_sqlite::sql::{self, Connection, params};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::bounded;
 use super::period::{Period, day_text};
 use super::series::{self, AnalyticsRow, Sums, average};
 use super::tops::{self, ProductRank, TopCustomer, TopProduct};
@@ -163,13 +164,15 @@ fn totals(connection: &Connection, period: Period) -> sql::Result<Vec<(String, S
 
 fn categories(connection: &Connection, period: Period) -> sql::Result<Vec<CategoryRevenue>> {
     // Summed by product first: then each product's category is looked up once.
-    let mut select = connection.prepare_cached(
-        "WITH sums AS (SELECT product, currency, sum(units) AS units, sum(revenue) AS revenue
+    let (of_days, of_products) = (bounded::sum("revenue"), bounded::sum("s.revenue"));
+    let select = format!(
+        "WITH sums AS (SELECT product, currency, sum(units) AS units, {of_days} AS revenue
            FROM product_days WHERE day BETWEEN ?1 AND ?2 GROUP BY product, currency)
-         SELECT p.category_id, max(p.category_name), s.currency, sum(s.units), sum(s.revenue) AS revenue
+         SELECT p.category_id, max(p.category_name), s.currency, sum(s.units), {of_products} AS revenue
          FROM sums AS s JOIN products AS p ON p.id = s.product
-         GROUP BY p.category_id, s.currency ORDER BY revenue DESC, p.category_id LIMIT ?3",
-    )?;
+         GROUP BY p.category_id, s.currency ORDER BY revenue DESC, p.category_id LIMIT ?3"
+    );
+    let mut select = connection.prepare_cached(&select)?;
     let rows = select.query_map([period.first, period.last, CATEGORIES], |row| {
         Ok(CategoryRevenue {
             category_id: row.get(0)?,

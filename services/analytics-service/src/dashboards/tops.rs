@@ -5,6 +5,7 @@ use madrigal_sqlite::sql::{self, Connection, Row, params};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::bounded;
 use super::period::Period;
 use super::series::average;
 
@@ -79,8 +80,9 @@ pub fn products(
         ProductRank::Units => "units",
         ProductRank::Orders => "orders",
     };
+    let revenue = bounded::sum("revenue");
     let select = format!(
-        "WITH sums AS (SELECT product, currency, sum(orders) AS orders, sum(units) AS units, sum(revenue) AS revenue
+        "WITH sums AS (SELECT product, currency, sum(orders) AS orders, sum(units) AS units, {revenue} AS revenue
            FROM product_days WHERE day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR currency = ?3) GROUP BY product, currency),
          ranked AS (SELECT *, row_number() OVER (PARTITION BY currency ORDER BY {rank} DESC, product) AS place FROM sums)
          SELECT p.product_id, p.name, p.category_name, r.currency, r.orders, r.units, r.revenue
@@ -111,12 +113,14 @@ pub fn customers(
     currency: Option<&str>,
     limit: usize,
 ) -> sql::Result<Vec<TopCustomer>> {
-    let mut select = connection.prepare_cached(
-        "WITH sums AS (SELECT user_id, currency, sum(orders) AS orders, sum(kept) AS kept, sum(revenue) AS revenue
+    let revenue = bounded::sum("revenue");
+    let select = format!(
+        "WITH sums AS (SELECT user_id, currency, sum(orders) AS orders, sum(kept) AS kept, {revenue} AS revenue
            FROM customer_days WHERE day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR currency = ?3) GROUP BY user_id, currency),
          ranked AS (SELECT *, row_number() OVER (PARTITION BY currency ORDER BY revenue DESC, user_id) AS place FROM sums)
-         SELECT user_id, currency, orders, kept, revenue FROM ranked WHERE place <= ?4 ORDER BY currency, place",
-    )?;
+         SELECT user_id, currency, orders, kept, revenue FROM ranked WHERE place <= ?4 ORDER BY currency, place"
+    );
+    let mut select = connection.prepare_cached(&select)?;
     select.query_map(params![period.first, period.last, currency, limit_of(limit)], customer)?.collect()
 }
 

@@ -171,6 +171,31 @@ async fn what_is_parked_is_listed_retried_by_its_cause_and_skipped_with_a_reason
 }
 
 #[tokio::test]
+async fn sums_beyond_64_bits_stay_at_the_highest_number() {
+    let public = Public::open().await;
+    public.sell().await;
+    let highest = |tx: &madrigal_sqlite::sql::Transaction<'_>| {
+        tx.execute(
+            "INSERT INTO customer_days SELECT day - 1, user_id, currency, orders, kept, revenue FROM customer_days",
+            [],
+        )?;
+        tx.execute(
+            "INSERT INTO product_days SELECT day - 9, product, currency, orders, units, revenue FROM product_days",
+            [],
+        )?;
+        tx.execute("UPDATE product_days SET revenue = 9223372036854775807", [])?;
+        tx.execute("UPDATE customer_days SET revenue = 9223372036854775807", [])
+    };
+    public.desk.service.database().write("highest", highest).await.unwrap();
+    for path in ["products/top", "customers/top"] {
+        let (status, body) = public.get(&format!("/v1/analytics/{path}?from=2026-11-01&to=2026-11-23")).await;
+        assert_eq!((status, &body["items"][0]["revenue"]), (StatusCode::OK, &json!(i64::MAX)), "{path}: {body}");
+    }
+    let (status, body) = public.get("/v1/analytics/dashboard?from=2026-11-01&to=2026-11-23").await;
+    assert_eq!((status, &body["categories"][0]["revenue"]), (StatusCode::OK, &json!(i64::MAX)), "{body}");
+}
+
+#[tokio::test]
 async fn what_recomputing_found_is_told_with_the_day_it_was_found_in() {
     let public = Public::open().await;
     public.sell().await;
