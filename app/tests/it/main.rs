@@ -1,6 +1,7 @@
 //! The binary as its users meet it: its commands, its processes, and what is left of them after `kill -9`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod alone;
 mod archive;
 mod bench;
 mod collector;
