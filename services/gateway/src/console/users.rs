@@ -52,8 +52,7 @@ async fn own_or_asked(visit: &Visit) -> Paged {
 async fn show(visit: &Visit, id: &str) -> Paged {
     visit.require_login()?;
     let path = format!("/v1/users/{}", segment(id));
-    let lost = visit.get(format!("{path}/conflicts?limit=200"));
-    let (user, lost) = futures::join!(visit.get(path.as_str()).send(), lost.send());
+    let (user, lost) = futures::join!(visit.get(path.as_str()).send(), conflicts::read(visit, &path));
     let user = match user {
         Ok(told) => told.body,
         Err(refused) => {
@@ -61,13 +60,13 @@ async fn show(visit: &Visit, id: &str) -> Paged {
             return Ok(visit.page_as(refused.status, LEAF, &main));
         }
     };
-    let open = lost.as_ref().ok().map(|told| conflicts::open(&told.body));
+    let open = lost.as_ref().ok().map(conflicts::open);
     let (answer, meaning) = sentences(&user, open);
     let main = html! {
         (headline(&answer, &html! { (meaning) }, Some(&day_and_clock(visit.now()))))
         @if let Some(said) = conflicts::done(visit) { (said) }
         @match &lost {
-            Ok(told) => (conflicts::panel(id, &user, &told.body, visit.now())),
+            Ok(told) => (conflicts::panel(id, &user, told, visit.now())),
             Err(refused) => (refusal::told(refused, "What merges did not take cannot be shown.")),
         }
         (facts(id, &user))
@@ -76,12 +75,24 @@ async fn show(visit: &Visit, id: &str) -> Paged {
     Ok(visit.page(LEAF, &main))
 }
 
-fn sentences(user: &Value, open: Option<i64>) -> (String, String) {
+fn sentences(user: &Value, open: Option<(i64, bool)>) -> (String, String) {
     let name = name(user);
     match open {
-        Some(0) => (name, "No value waits for a choice: whatever merges did not take was chosen about.".to_owned()),
-        Some(open) => (
-            format!("{name}: {} not taken", plural(open, "value was", "values were")),
+        Some((0, _)) => {
+            (name, "No value waits for a choice: whatever merges did not take was chosen about.".to_owned())
+        }
+        Some((open, more)) => (
+            format!(
+                "{name}: {} not taken",
+                plural(open, "value", "values")
+                    + if more {
+                        " or more were"
+                    } else if open == 1 {
+                        " was"
+                    } else {
+                        " were"
+                    }
+            ),
             "Two changes were made from the same version. One value stands; the other is kept and can still be chosen."
                 .to_owned(),
         ),

@@ -154,6 +154,27 @@ async fn an_address_that_is_not_understood_is_refused_and_never_answered_with_so
 }
 
 #[tokio::test]
+async fn a_value_that_waits_behind_many_that_were_chosen_about_is_shown_and_can_be_chosen() {
+    let user = json!({"id": 7, "username": "anna", "profile": {}, "version": 4});
+    let conflicts = async |uri: http::Uri| {
+        let waiting = uri.query().unwrap_or_default().contains("open=true");
+        let items: Vec<Value> =
+            if waiting { vec![conflict(300, false)] } else { (0..200).map(|number| conflict(number, true)).collect() };
+        Json(json!({"items": items, "next": (!waiting).then_some("more")}))
+    };
+    let shop = shop_and(
+        Router::new()
+            .route("/v1/users/{id}", get(async move || Json(user)))
+            .route("/v1/users/{id}/conflicts", get(conflicts)),
+    );
+    let cookie = shop.operator();
+    let (_, _, page) = shop.see("/users/7", &cookie).await;
+    assert!(page.contains("anna: 1 value was not taken") && page.contains("There are more than are shown"), "{page}");
+    assert!(!page.contains("No value waits") && !page.contains("Somebody chose about each"), "{page}");
+    assert_eq!(shop.see("/users/7/conflicts/300/loser", &cookie).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_correlation_that_no_log_was_looked_at_for_is_not_said_to_be_looked_for() {
     let shop = shop_and(Router::new());
     let (_, _, page) = shop.see("/streams?correlation=x", &shop.operator()).await;

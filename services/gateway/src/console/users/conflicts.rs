@@ -19,6 +19,20 @@ use super::super::words::{plural, segment, span, told_moment};
 use super::{LEAF, not_there, nothing_to_choose, value_text};
 use crate::inside::Refused;
 
+/// The most that are read of those that wait, and of all.
+const MOST: usize = 200;
+
+/// What a user's merges did not take: those that nobody chose about, and of all others as many as are told at once.
+pub(super) async fn read(visit: &Visit, user: &str) -> Result<Value, Refused> {
+    // Those that wait are asked for apart: among all they may stand behind many that somebody chose about.
+    let ask = |which: &str| visit.get(format!("{user}/conflicts?{which}limit={MOST}")).send();
+    let (waiting, all) = futures::join!(ask("open=true&"), ask(""));
+    let (waiting, all) = (waiting?.body, all?.body);
+    let settled = items(&all).iter().filter(|item| !is_open(item));
+    let both: Vec<&Value> = items(&waiting).iter().filter(|item| is_open(item)).chain(settled).collect();
+    Ok(json!({ "items": both, "moreOpen": waiting["next"].is_string(), "more": all["next"].is_string() }))
+}
+
 /// The values of a page; see the list's limit.
 fn items(body: &Value) -> &[Value] {
     body["items"].as_array().map(Vec::as_slice).unwrap_or_default()
@@ -28,9 +42,10 @@ fn is_open(item: &Value) -> bool {
     item["settled"].is_null()
 }
 
-/// How many nobody chose about.
-pub(super) fn open(body: &Value) -> i64 {
-    i64::try_from(items(body).iter().filter(|item| is_open(item)).count()).unwrap_or(i64::MAX)
+/// How many nobody chose about, and whether there are more.
+pub(super) fn open(body: &Value) -> (i64, bool) {
+    let open = items(body).iter().filter(|item| is_open(item)).count();
+    (i64::try_from(open).unwrap_or(i64::MAX), body["moreOpen"] == true)
 }
 
 /// All of them, those that nobody chose about first.
@@ -52,7 +67,9 @@ pub(super) fn panel(id: &str, user: &Value, body: &Value, now: Timestamp) -> Mar
                     (table(id, version, &settled, now))
                 }
             }
-            @if body["next"].is_string() { footer { "The first " (items(body).len()) " are shown." } }
+            @if body["moreOpen"] == true || body["more"] == true {
+                footer { "There are more than are shown: " code { "GET /v1/users/" (id) "/conflicts" } " has all of them." }
+            }
         }
     }
 }
@@ -179,10 +196,9 @@ async fn asked(visit: &Visit, (id, number, choice): &(String, String, String), s
         return Ok(see_other(&back));
     }
     let path = format!("/v1/users/{}", segment(id));
-    let (user, lost) =
-        futures::join!(visit.get(path.as_str()).send(), visit.get(format!("{path}/conflicts?limit=200")).send());
+    let (user, lost) = futures::join!(visit.get(path.as_str()).send(), read(visit, &path));
     let (user, lost) = match (user, lost) {
-        (Ok(user), Ok(lost)) => (user.body, lost.body),
+        (Ok(user), Ok(lost)) => (user.body, lost),
         (Err(refused), _) | (_, Err(refused)) => return Ok(not_there(visit, &refused)),
     };
     let number = number.parse::<i64>().unwrap_or(0);
