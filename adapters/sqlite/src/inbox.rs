@@ -54,6 +54,12 @@ pub(crate) fn knows(connection: &Connection, scope: &str, id: &str) -> sql::Resu
     connection.prepare_cached("SELECT 1 FROM inbox WHERE scope = ?1 AND id = ?2")?.exists([scope, id])
 }
 
+/// How many ids one transaction forgets, so that others may write in between.
+pub(crate) const FORGOTTEN_AT_ONCE: usize = 10_000;
+
+/// Forgets ids that were recorded before `before`, at most [`FORGOTTEN_AT_ONCE`].
 pub(crate) fn forget(tx: &sql::Transaction<'_>, before: Timestamp) -> sql::Result<usize> {
-    tx.execute("DELETE FROM inbox WHERE at < ?1", [before.as_micros()])
+    let old = "SELECT scope, id FROM inbox WHERE at < ?1 ORDER BY at LIMIT ?2";
+    let mut delete = tx.prepare_cached(&format!("DELETE FROM inbox WHERE (scope, id) IN ({old})"))?;
+    delete.execute(params![before.as_micros(), i64::try_from(FORGOTTEN_AT_ONCE).unwrap_or(i64::MAX)])
 }

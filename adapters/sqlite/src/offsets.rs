@@ -80,8 +80,14 @@ impl Offsets for SqliteOffsets {
     }
 
     async fn forget_handled(&self, before: Timestamp) -> Result<u64, Fault> {
-        let forgotten = self.database.write("forget-handled", move |tx| inbox::forget(tx, before)).await?;
-        Ok(forgotten as u64)
+        let mut forgotten = 0;
+        loop {
+            let some = self.database.write("forget-handled", move |tx| inbox::forget(tx, before)).await?;
+            forgotten += some as u64;
+            if some < inbox::FORGOTTEN_AT_ONCE {
+                return Ok(forgotten);
+            }
+        }
     }
 
     async fn parked(&self, group: &GroupId, filter: ParkedFilter) -> Result<Vec<ParkedEvent>, Fault> {

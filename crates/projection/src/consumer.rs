@@ -192,7 +192,8 @@ pub struct ConsumerOptions {
     pub lanes_at_once: usize,
     /// How long a poll waits for items.
     pub wait: Duration,
-    /// Whether ids that were handled before are passed over (they are remembered either way).
+    /// Whether ids that were handled before are passed over: for feeds that may tell of one thing at several positions. They
+    /// are remembered for a week then, and not at all otherwise: that costs a row for each, in no order.
     pub inbox: bool,
     /// The consumer stalls where so many lanes are parked.
     pub max_parked_lanes: usize,

@@ -20,7 +20,14 @@ use crate::view::Checkpoint;
 pub(super) struct Loaded {
     pub(super) checkpoint: Option<Checkpoint>,
     pub(super) lanes: HashSet<String>,
+    /// When ids that were handled long ago were last forgotten, since the start.
+    pub(super) forgot_at: Option<Timestamp>,
 }
+
+/// How long handled ids are remembered: longer than any message is on its way, or is tried again by hand.
+const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// How often older ones are forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(3_600);
 
 /// What became of one lane's items in a turn.
 #[derive(Default)]
@@ -92,15 +99,20 @@ impl<I: Item> Shared<I> {
         let checkpoint = Checkpoint { epoch: polled.epoch, position: through };
         let mut batch = GroupBatch::at(checkpoint, self.host.now());
         for outcome in outcomes {
-            batch.handled.extend(outcome.handled);
+            batch.handled.extend(outcome.handled.into_iter().filter(|_| self.options.inbox));
             batch.parked.extend(outcome.parked);
             loaded.lanes.extend(outcome.held);
         }
         if loaded.lanes.len() >= self.options.max_parked_lanes {
             return Err(RunError::TooManyParked(self.options.max_parked_lanes));
         }
+        let now = batch.at;
         self.offsets.commit(&self.group, batch).await?;
         loaded.checkpoint = Some(checkpoint);
+        if self.options.inbox && loaded.forgot_at.is_none_or(|at| now.since(at) >= FORGET_EVERY) {
+            self.offsets.forget_handled(now.minus(REMEMBERED)).await?;
+            loaded.forgot_at = Some(now);
+        }
         Ok(())
     }
 
@@ -179,7 +191,7 @@ impl<I: Item> Shared<I> {
         if lanes.len() >= self.options.max_parked_lanes {
             return Err(RunError::TooManyParked(lanes.len()));
         }
-        Ok(Loaded { checkpoint, lanes: lanes.into_iter().collect() })
+        Ok(Loaded { checkpoint, lanes: lanes.into_iter().collect(), forgot_at: None })
     }
 
     pub(super) fn publish(&self, loaded: &Loaded) {

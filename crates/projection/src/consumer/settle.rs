@@ -48,7 +48,7 @@ impl<I: Item> TellAgain for Shared<I> {
     async fn tell_again(&self, parked: &ParkedEvent, settling: &Settling<'_>) -> Result<Option<String>, ParkingError> {
         let item = self.item_at(parked.position, settling.at).await.map_err(stalled)?;
         match self.handle_once(&item, parked.attempts + 1).await {
-            Ok(()) => settling.commit(parked, Some(item.id()), None).await,
+            Ok(()) => settling.commit(parked, self.options.inbox.then(|| item.id()), None).await,
             Err(error) => settling.commit(parked, None, Some(error.chain())).await,
         }
     }

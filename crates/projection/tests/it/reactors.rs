@@ -1,13 +1,15 @@
 //! Reactors act on events once they have happened, and are never rebuilt.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use madrigal_core::{Host, RecordedEvent};
+use madrigal_core::{Host, Position, RecordedEvent};
 use madrigal_event_store::DynEventStore;
 use madrigal_projection::consumer::Start;
 use madrigal_projection::{
-    ConsumerOptions, Delivery, DynOffsets, HandleError, MemoryOffsets, ParkedFilter, Reactor, ReactorRunner,
+    ConsumerOptions, Delivery, DynOffsets, GroupBatch, HandleError, MemoryOffsets, ParkedFilter, Reactor, ReactorRunner,
 };
 
 use crate::shop::{cart, item, log};
@@ -43,9 +45,63 @@ impl Reactor for Welcomes {
 }
 
 fn runner(reactor: &Arc<Welcomes>, log: &DynEventStore, start: Start, offsets: &DynOffsets) -> ReactorRunner {
+    runner_with(ConsumerOptions::default(), reactor, log, start, offsets)
+}
+
+fn runner_with(
+    options: ConsumerOptions,
+    reactor: &Arc<Welcomes>,
+    log: &DynEventStore,
+    start: Start,
+    offsets: &DynOffsets,
+) -> ReactorRunner {
     let reactor = Arc::clone(reactor) as Arc<dyn Reactor>;
     let (log, offsets) = (Arc::clone(log), Arc::clone(offsets));
-    ReactorRunner::new(reactor, log, start, offsets, Host::system(), None, ConsumerOptions::default())
+    ReactorRunner::new(reactor, log, start, offsets, Host::system(), None, options)
+}
+
+async fn ids(log: &DynEventStore) -> Vec<String> {
+    let page = log.read_log(Position::START, 100).await.unwrap();
+    page.events.iter().map(|event| event.event_id.to_string()).collect()
+}
+
+#[tokio::test]
+async fn ids_are_remembered_with_an_inbox_only() {
+    for inbox in [true, false] {
+        let (log, reactor): (_, Arc<Welcomes>) = (log(), Arc::default());
+        let offsets: DynOffsets = Arc::new(MemoryOffsets::new());
+        for id in ["a", "b"] {
+            cart(&log, id, 1).await;
+        }
+        *reactor.refuses.lock().unwrap() = Some("b");
+        let options = ConsumerOptions { inbox, ..ConsumerOptions::default() };
+        let runner = runner_with(options, &reactor, &log, Start::Earliest, &offsets);
+        runner.catch_up().await.unwrap();
+        *reactor.refuses.lock().unwrap() = None;
+        runner.control().retry("cart-b").await.unwrap();
+        let handled = offsets.handled(runner.control().group(), ids(&log).await).await.unwrap();
+        assert_eq!(handled.len(), if inbox { 2 } else { 0 }, "inbox: {inbox}");
+    }
+}
+
+#[tokio::test]
+async fn ids_are_forgotten_after_a_week() {
+    let (log, reactor): (_, Arc<Welcomes>) = (log(), Arc::default());
+    let offsets: DynOffsets = Arc::new(MemoryOffsets::new());
+    cart(&log, "a", 1).await;
+    let first = runner(&reactor, &log, Start::Earliest, &offsets);
+    let at = first.catch_up().await.unwrap();
+    let group = first.control().group().clone();
+    let now = Host::system().now();
+    for (id, days) in [("six", 6), ("eight", 8)] {
+        let handled = vec![id.to_owned()];
+        let then = now.minus(Duration::from_secs(days * 24 * 3_600));
+        offsets.commit(&group, GroupBatch { handled, ..GroupBatch::at(at, then) }).await.unwrap();
+    }
+    cart(&log, "b", 1).await;
+    runner(&reactor, &log, Start::Earliest, &offsets).catch_up().await.unwrap();
+    let known = offsets.handled(&group, ["six", "eight"].map(str::to_owned).to_vec()).await.unwrap();
+    assert_eq!(known, HashSet::from(["six".to_owned()]));
 }
 
 #[tokio::test]
