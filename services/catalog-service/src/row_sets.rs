@@ -4,6 +4,7 @@
 
 mod cache;
 mod search;
+mod stocks;
 mod streams;
 mod view;
 
@@ -17,7 +18,8 @@ use madrigal_sqlite::{SqliteViews, StreamIndex};
 
 pub use cache::{ProductCacheRows, with_cache};
 pub use search::{ProductSearchRows, StockSearchRows};
-pub use streams::{ProductEvents, StockEvents};
+pub use stocks::StockEvents;
+pub use streams::ProductEvents;
 pub use view::{ProductViewRows, StockViewRows};
 
 use crate::indexers::ProductIndex;

@@ -12,7 +12,8 @@ use madrigal_consistency::{
 use madrigal_core::{Fault, PositionToken};
 use madrigal_event_store::DynEventStore;
 
-use super::streams::{PRODUCT_FIELDS, STOCK_FIELDS, product_content, stock_content, version};
+use super::stocks::{STOCK_FIELDS, stock_content};
+use super::streams::{PRODUCT_FIELDS, product_content, version};
 use crate::projections::ProductRow;
 use crate::queries::ProductCache;
 

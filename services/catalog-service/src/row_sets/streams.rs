@@ -1,7 +1,7 @@
-//! `products.events` and `stock.events`: the streams, folded when they are asked for, with the rules that decide on them and
-//! not with a projection.
+//! `products.events`: the streams, folded when they are asked for, with the rules that decide on them and not with a
+//! projection; and what `stock.events` reads in the same way.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -12,7 +12,7 @@ use madrigal_event_store::StreamRead;
 use madrigal_sqlite::StreamIndex;
 use serde_json::json;
 
-use crate::domain::{Product, ProductEvent, ProductRated, ProductStatus, Stock, StockEvent};
+use crate::domain::{Product, ProductEvent, ProductRated, ProductStatus};
 
 /// The fields of a product's content.
 pub(super) const PRODUCT_FIELDS: &[&str] = &[
@@ -29,23 +29,14 @@ pub(super) const PRODUCT_FIELDS: &[&str] = &[
     "effectivePrice",
     "createdAt",
 ];
-/// The fields of a stock's content.
-pub(super) const STOCK_FIELDS: &[&str] =
-    &["received", "adjusted", "onHand", "reserved", "sold", "available", "inStock"];
 /// How many streams are read at the same time.
-const READS_AT_ONCE: usize = 8;
+pub(super) const READS_AT_ONCE: usize = 8;
 /// The epoch of versions: 1 until restores exist.
 const EPOCH: u16 = 1;
 
 /// The products as their streams tell them; a product that was withdrawn is deleted.
 #[derive(Debug, Clone)]
 pub struct ProductEvents {
-    index: StreamIndex,
-}
-
-/// The stocks as their streams tell them: one for each product, empty where it has no stream.
-#[derive(Debug, Clone)]
-pub struct StockEvents {
     index: StreamIndex,
 }
 
@@ -78,26 +69,19 @@ pub(super) fn product_content(product: &Product, created_at: Option<madrigal_cor
         .with_time("createdAt", created_at)
 }
 
-pub(super) fn stock_content(stock: &Stock) -> Content {
-    let available = stock.on_hand - stock.reserved;
-    Content::new()
-        .with("received", stock.received)
-        .with("adjusted", stock.adjusted)
-        .with("onHand", stock.on_hand)
-        .with("reserved", stock.reserved)
-        .with("sold", stock.sold)
-        .with("available", available)
-        .with("inStock", available > 0)
-}
-
-fn unreadable(error: &dyn std::error::Error) -> Content {
+pub(super) fn unreadable(error: &dyn std::error::Error) -> Content {
     Content::new().with("unreadable", error.to_string())
 }
 
-/// Every event of a stream, in order.
-pub(super) async fn events(index: &StreamIndex, category: &str, key: &str) -> Result<Vec<RecordedEvent>, Fault> {
+/// Every event of a stream behind a version, in order.
+pub(super) async fn events(
+    index: &StreamIndex,
+    category: &str,
+    key: &str,
+    mut after: StreamVersion,
+) -> Result<Vec<RecordedEvent>, Fault> {
     let Ok(stream) = StreamName::new(category, key) else { return Ok(Vec::new()) };
-    let (mut events, mut after) = (Vec::new(), StreamVersion::NONE);
+    let mut events = Vec::new();
     loop {
         let slice = index.store().read_stream(&stream, StreamRead::after(after)).await?;
         let more = slice.has_more();
@@ -109,13 +93,13 @@ pub(super) async fn events(index: &StreamIndex, category: &str, key: &str) -> Re
     }
 }
 
-fn position(index: &StreamIndex) -> PositionToken {
+pub(super) fn position(index: &StreamIndex) -> PositionToken {
     let store = index.store();
     PositionToken::of(store.log().clone(), store.epoch(), store.end())
 }
 
 /// The streams of a category that the last `limit` events of the log changed at most.
-async fn changed(
+pub(super) async fn changed(
     index: &StreamIndex,
     category: &str,
     after: Option<PositionToken>,
@@ -136,7 +120,7 @@ async fn changed(
     Ok(Changed { keys: keys.into_iter().map(str::to_owned).collect(), through })
 }
 
-fn within(rows: Vec<Row>, first: RowVersion, last: RowVersion) -> Option<Vec<Row>> {
+pub(super) fn within(rows: Vec<Row>, first: RowVersion, last: RowVersion) -> Option<Vec<Row>> {
     let within = |row: &Row| row.version.is_some_and(|version| (first..=last).contains(&version));
     let rows: Vec<Row> = rows.into_iter().filter(within).collect();
     (rows.len() <= MAX_PAGE).then_some(rows)
@@ -148,7 +132,7 @@ impl ProductEvents {
     }
 
     pub(super) async fn events(&self, key: &str) -> Result<Vec<RecordedEvent>, Fault> {
-        events(&self.index, "product", key).await
+        events(&self.index, "product", key, StreamVersion::NONE).await
     }
 
     /// The events of its ratings, one from each stream.
@@ -159,8 +143,9 @@ impl ProductEvents {
         loop {
             let page = self.index.page(ProductRated::CATEGORY, Some(after), Some(through.clone()), MAX_PAGE).await?;
             let (full, last) = (page.len() >= MAX_PAGE, page.last().map(|(id, _)| id.clone()));
-            let read =
-                page.into_iter().map(|(id, _)| async move { events(&self.index, ProductRated::CATEGORY, &id).await });
+            let read = page.into_iter().map(|(id, _)| async move {
+                events(&self.index, ProductRated::CATEGORY, &id, StreamVersion::NONE).await
+            });
             let read: Vec<_> = futures::stream::iter(read).buffered(READS_AT_ONCE).collect().await;
             for events in read {
                 rated.extend(events?);
@@ -222,84 +207,6 @@ impl RowSet for ProductEvents {
 
     async fn changed(&self, after: Option<PositionToken>, limit: usize) -> Result<Option<Changed>, Fault> {
         changed(&self.index, "product", after, limit).await.map(Some)
-    }
-
-    async fn history(&self, key: &str, first: RowVersion, last: RowVersion) -> Result<Option<Vec<Row>>, Fault> {
-        Ok(within(self.told(key).await?, first, last))
-    }
-}
-
-impl StockEvents {
-    pub(super) const fn new(index: StreamIndex) -> Self {
-        Self { index }
-    }
-
-    pub(super) async fn events(&self, key: &str) -> Result<Vec<RecordedEvent>, Fault> {
-        events(&self.index, "stock", key).await
-    }
-
-    /// The row before the first event, and after each.
-    async fn told(&self, key: &str) -> Result<Vec<Row>, Fault> {
-        let mut stock = Stock::default();
-        let mut rows = vec![Row::new(key, version(StreamVersion::NONE)).with_content(stock_content(&stock))];
-        for event in self.events(key).await? {
-            let row = Row::new(key, version(event.version()));
-            let content = match StockEvent::read(&event) {
-                Ok(read) => match stock.after(&read) {
-                    Ok(next) => {
-                        stock = next;
-                        stock_content(&stock)
-                    }
-                    Err(error) => unreadable(&error),
-                },
-                Err(error) => unreadable(&error),
-            };
-            rows.push(row.with_content(content));
-        }
-        Ok(rows)
-    }
-}
-
-#[async_trait]
-impl RowSet for StockEvents {
-    fn description(&self) -> SetDescription {
-        SetDescription::owner("stock.events", STOCK_FIELDS)
-    }
-
-    async fn position(&self) -> Result<PositionToken, Fault> {
-        Ok(position(&self.index))
-    }
-
-    async fn page(&self, read: PageRead) -> Result<Vec<Row>, Fault> {
-        let range = read.range;
-        let page = self.index.page("product", range.after.clone(), range.through, read.limit).await?;
-        let keys: Vec<String> = page.into_iter().map(|(key, _)| key).collect();
-        if read.detail == Detail::Content {
-            return self.by_key(keys, read.detail).await;
-        }
-        let Some(last) = keys.last().cloned() else { return Ok(Vec::new()) };
-        // Every stock is of a product: as many keys at most.
-        let stocks = self.index.page("stock", range.after, Some(last), MAX_PAGE).await?;
-        let stocks: BTreeMap<String, StreamVersion> = stocks.into_iter().collect();
-        let at = |key: &String| stocks.get(key).copied().unwrap_or(StreamVersion::NONE);
-        Ok(keys.iter().map(|key| Row::new(key, version(at(key)))).collect())
-    }
-
-    async fn by_key(&self, mut keys: Vec<String>, _: Detail) -> Result<Vec<Row>, Fault> {
-        keys.sort_unstable();
-        let last = |key: String| async move {
-            let mut rows = self.told(&key).await?;
-            // Without events it is the stock of a product, or of none.
-            let known = rows.len() > 1 || !events(&self.index, "product", &key).await?.is_empty();
-            Ok(rows.pop().filter(|_| known))
-        };
-        let read = futures::stream::iter(keys.into_iter().map(last)).buffered(READS_AT_ONCE);
-        let rows: Vec<Result<Option<Row>, Fault>> = read.collect().await;
-        rows.into_iter().filter_map(Result::transpose).collect()
-    }
-
-    async fn changed(&self, after: Option<PositionToken>, limit: usize) -> Result<Option<Changed>, Fault> {
-        changed(&self.index, "stock", after, limit).await.map(Some)
     }
 
     async fn history(&self, key: &str, first: RowVersion, last: RowVersion) -> Result<Option<Vec<Row>>, Fault> {

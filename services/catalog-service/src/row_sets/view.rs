@@ -11,9 +11,8 @@ use madrigal_projection::{Mended, Projection, ProjectionRunner, Query, StoredRow
 use madrigal_sqlite::SqliteViews;
 use serde_json::{Value, json};
 
-use super::streams::{
-    PRODUCT_FIELDS, ProductEvents, STOCK_FIELDS, StockEvents, product_content, stock_content, version,
-};
+use super::stocks::{STOCK_FIELDS, StockEvents, stock_content};
+use super::streams::{PRODUCT_FIELDS, ProductEvents, product_content, version};
 use crate::projections::{ProductRow, ProductView};
 
 /// The products in the view.

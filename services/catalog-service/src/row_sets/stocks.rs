@@ -1,0 +1,201 @@
+//! `stock.events`: the streams of stock, folded when they are asked for, with the rule of the books and not with a projection.
+//!
+//! A stock that sells well has a long stream, and it is the one that is asked for most often. What folding it came to is kept,
+//! with what it came to the time before, and folding goes on there: looking at a row costs what happened since.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use lru::LruCache;
+use madrigal_consistency::row_set::{MAX_PAGE, PageRead};
+use madrigal_consistency::{Changed, Content, Detail, Row, RowSet, SetDescription};
+use madrigal_core::{Fault, PositionToken, RecordedEvent, RowVersion, StreamVersion};
+use madrigal_sqlite::StreamIndex;
+
+use super::streams::{READS_AT_ONCE, changed, events, position, unreadable, version, within};
+use crate::domain::{Stock, StockEvent};
+
+/// The fields of a stock's content.
+pub(super) const STOCK_FIELDS: &[&str] =
+    &["received", "adjusted", "onHand", "reserved", "sold", "available", "inStock"];
+/// Of how many stocks it is kept what folding them came to, the most recently read: about 200 bytes each.
+const KEPT: NonZeroUsize = NonZeroUsize::new(32_768).unwrap();
+
+/// The stocks as their streams tell them: one for each product, empty where it has no stream.
+#[derive(Debug, Clone)]
+pub struct StockEvents {
+    index: StreamIndex,
+    kept: Arc<Kept>,
+}
+
+pub(super) fn stock_content(stock: &Stock) -> Content {
+    let available = stock.on_hand - stock.reserved;
+    Content::new()
+        .with("received", stock.received)
+        .with("adjusted", stock.adjusted)
+        .with("onHand", stock.on_hand)
+        .with("reserved", stock.reserved)
+        .with("sold", stock.sold)
+        .with("available", available)
+        .with("inStock", available > 0)
+}
+
+/// What a stream tells of a stock up to a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Folded {
+    version: StreamVersion,
+    stock: Stock,
+}
+
+impl Folded {
+    /// Before the first event.
+    fn nothing() -> Self {
+        Self { version: StreamVersion::NONE, stock: Stock::default() }
+    }
+}
+
+/// What folding came to the last two times, the later one last.
+#[derive(Debug)]
+struct Kept(Mutex<LruCache<String, [Folded; 2]>>);
+
+impl Kept {
+    fn of(&self, key: &str) -> [Folded; 2] {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(key).copied().unwrap_or_else(|| [Folded::nothing(); 2])
+    }
+
+    fn latest(&self, key: &str) -> Folded {
+        self.of(key)[1]
+    }
+
+    /// The later one of those up to a version.
+    fn up_to(&self, key: &str, version: StreamVersion) -> Folded {
+        let [before, latest] = self.of(key);
+        let found = [latest, before].into_iter().find(|folded| folded.version <= version);
+        found.unwrap_or_else(Folded::nothing)
+    }
+
+    fn keep(&self, key: &str, folded: Folded) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let latest = kept.peek(key).map_or_else(Folded::nothing, |[_, latest]| *latest);
+        // Another one who folded it may have been faster.
+        if latest.version < folded.version {
+            kept.put(key.to_owned(), [latest, folded]);
+        }
+    }
+}
+
+impl StockEvents {
+    pub(super) fn new(index: StreamIndex) -> Self {
+        Self { index, kept: Arc::new(Kept(Mutex::new(LruCache::new(KEPT)))) }
+    }
+
+    pub(super) async fn events(&self, key: &str) -> Result<Vec<RecordedEvent>, Fault> {
+        events(&self.index, "stock", key, StreamVersion::NONE).await
+    }
+
+    /// The row at `from`, and after each event behind it.
+    async fn told(&self, key: &str, from: Folded) -> Result<Vec<Row>, Fault> {
+        let mut folded = from;
+        let mut rows = vec![Row::new(key, version(from.version)).with_content(stock_content(&from.stock))];
+        let mut all_readable = true;
+        for event in events(&self.index, "stock", key, from.version).await? {
+            folded.version = event.version();
+            let content = match StockEvent::read(&event) {
+                Ok(read) => match folded.stock.after(&read) {
+                    Ok(next) => {
+                        folded.stock = next;
+                        Ok(stock_content(&next))
+                    }
+                    Err(error) => Err(unreadable(&error)),
+                },
+                Err(error) => Err(unreadable(&error)),
+            };
+            all_readable &= content.is_ok();
+            rows.push(Row::new(key, version(event.version())).with_content(content.unwrap_or_else(|told| told)));
+        }
+        if all_readable {
+            self.kept.keep(key, folded);
+        }
+        Ok(rows)
+    }
+
+    /// Whether there is such a product: without events it is the stock of a product, or of none.
+    async fn has_product(&self, key: &str) -> Result<bool, Fault> {
+        Ok(!events(&self.index, "product", key, StreamVersion::NONE).await?.is_empty())
+    }
+}
+
+#[async_trait]
+impl RowSet for StockEvents {
+    fn description(&self) -> SetDescription {
+        SetDescription::owner("stock.events", STOCK_FIELDS)
+    }
+
+    async fn position(&self) -> Result<PositionToken, Fault> {
+        Ok(position(&self.index))
+    }
+
+    async fn page(&self, read: PageRead) -> Result<Vec<Row>, Fault> {
+        let range = read.range;
+        let page = self.index.page("product", range.after.clone(), range.through, read.limit).await?;
+        let keys: Vec<String> = page.into_iter().map(|(key, _)| key).collect();
+        if read.detail == Detail::Content {
+            return self.by_key(keys, read.detail).await;
+        }
+        let Some(last) = keys.last().cloned() else { return Ok(Vec::new()) };
+        // Every stock is of a product: as many keys at most.
+        let stocks = self.index.page("stock", range.after, Some(last), MAX_PAGE).await?;
+        let stocks: BTreeMap<String, StreamVersion> = stocks.into_iter().collect();
+        let at = |key: &String| stocks.get(key).copied().unwrap_or(StreamVersion::NONE);
+        Ok(keys.iter().map(|key| Row::new(key, version(at(key)))).collect())
+    }
+
+    async fn by_key(&self, mut keys: Vec<String>, _: Detail) -> Result<Vec<Row>, Fault> {
+        keys.sort_unstable();
+        let last = |key: String| async move {
+            let row = self.told(&key, self.kept.latest(&key)).await?.pop();
+            let has_events = row.as_ref().is_some_and(|row| row.version != version(StreamVersion::NONE));
+            let known = has_events || self.has_product(&key).await?;
+            Ok(row.filter(|_| known))
+        };
+        let read = futures::stream::iter(keys.into_iter().map(last)).buffered(READS_AT_ONCE);
+        let rows: Vec<Result<Option<Row>, Fault>> = read.collect().await;
+        rows.into_iter().filter_map(Result::transpose).collect()
+    }
+
+    async fn changed(&self, after: Option<PositionToken>, limit: usize) -> Result<Option<Changed>, Fault> {
+        changed(&self.index, "stock", after, limit).await.map(Some)
+    }
+
+    async fn history(&self, key: &str, first: RowVersion, last: RowVersion) -> Result<Option<Vec<Row>>, Fault> {
+        let from = self.kept.up_to(key, StreamVersion(first.count()));
+        Ok(within(self.told(key, from).await?, first, last))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(version: u64) -> Folded {
+        let sold = i64::try_from(version).unwrap();
+        Folded { version: StreamVersion(version), stock: Stock { sold, ..Stock::default() } }
+    }
+
+    #[test]
+    fn folding_goes_on_where_it_ended_and_history_where_it_ended_before() {
+        let kept = Kept(Mutex::new(LruCache::new(KEPT)));
+        assert_eq!((kept.latest("lute"), kept.up_to("lute", StreamVersion(9))), (Folded::nothing(), Folded::nothing()));
+        for version in [100, 104, 104, 103] {
+            kept.keep("lute", at(version));
+        }
+        assert_eq!(kept.latest("lute"), at(104));
+        let up_to = |version| kept.up_to("lute", StreamVersion(version)).version.0;
+        assert_eq!([99, 100, 103, 104, 200].map(up_to), [0, 100, 100, 104, 104]);
+        assert_eq!(kept.latest("shawm"), Folded::nothing());
+    }
+}
