@@ -89,7 +89,8 @@ impl Kept {
 }
 
 impl StockEvents {
-    pub(super) fn new(index: StreamIndex) -> Self {
+    /// The stocks of these streams, among them those of the categories `product` and `stock`.
+    pub fn new(index: StreamIndex) -> Self {
         Self { index, kept: Arc::new(Kept(Mutex::new(LruCache::new(KEPT)))) }
     }
 

@@ -17,6 +17,7 @@ mod retail;
 mod search;
 mod shop;
 mod stock;
+mod stock_rows;
 mod suggesting;
 mod support;
 mod topics;

@@ -1,6 +1,6 @@
 //! A desk on a store of the test's choice.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -140,6 +140,7 @@ pub(crate) struct Troubled {
     next: AtomicU8,
     late: Mutex<Vec<Vec<StreamAppend>>>,
     blind: AtomicBool,
+    events_read: AtomicUsize,
 }
 
 impl Troubled {
@@ -149,6 +150,7 @@ impl Troubled {
             next: AtomicU8::new(FINE),
             late: Mutex::default(),
             blind: AtomicBool::new(false),
+            events_read: AtomicUsize::new(0),
         })
     }
 
@@ -163,6 +165,11 @@ impl Troubled {
     /// Whether streams cannot be read from now on.
     pub(crate) fn be_blind(&self, blind: bool) {
         self.blind.store(blind, Ordering::SeqCst);
+    }
+
+    /// How many events of streams were read since this was last asked.
+    pub(crate) fn events_read(&self) -> usize {
+        self.events_read.swap(0, Ordering::SeqCst)
     }
 
     pub(crate) fn next_append(&self, what: u8) {
@@ -207,7 +214,9 @@ impl EventStore for Troubled {
         if self.blind.load(Ordering::SeqCst) {
             return Err(Fault::not_applied("test", "read", "blind"));
         }
-        self.inner.read_stream(stream, read).await
+        let slice = self.inner.read_stream(stream, read).await?;
+        self.events_read.fetch_add(slice.events.len(), Ordering::SeqCst);
+        Ok(slice)
     }
 
     async fn read_log(&self, after: Position, limit: usize) -> Result<LogRead, ReadError> {
