@@ -197,3 +197,29 @@ async fn what_was_cured_by_hand_or_told_once_more_is_out_of_the_report_at_once()
         assert_eq!(counted(), (json!(0), json!(50)), "by hand: {by_hand}; no check was made since");
     }
 }
+
+/// The clock stands still but for sleeping: there are two looks, the first of which says how far the owner is.
+#[tokio::test]
+async fn as_many_changes_are_looked_at_as_the_configuration_allows_and_none_where_none_are_wanted() {
+    for (sampled_share, sampled_per_second, expected) in [(100, 20, 20), (100, 0, 0), (0, 20, 0)] {
+        let config = MonitorConfig { sampled_share, sampled_per_second, ..MonitorConfig::default() };
+        let world = world(Planting::Refused, config).await;
+        world.check(false).await;
+        tokio::time::pause();
+        let stop = StopSignal::new();
+        let changed = async {
+            tasks::sleep(Duration::from_millis(1_500)).await;
+            for number in 0..50 {
+                world.owner.write(&format!("order-{number:02}"), Some(Content::new().with("status", "shipped")));
+            }
+            world.copy.follow(usize::MAX);
+            tasks::sleep(Duration::from_secs(1)).await;
+            stop.cancel();
+        };
+        tokio::join!(world.monitor.run(stop.clone()), changed);
+        tokio::time::resume();
+        let report = serde_json::to_value(world.monitor.report()).unwrap();
+        let sampled = report["checks"][0]["sampled"]["consistent"].as_u64().unwrap_or(0);
+        assert_eq!(sampled, expected, "{sampled_share} percent, {sampled_per_second} a second");
+    }
+}
