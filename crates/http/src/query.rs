@@ -19,7 +19,7 @@ pub const MAX_PARAMETERS: usize = 100;
 /// The query string as a `T`: a struct of scalars, `Option`s, unit enums, and `Vec`s for what may be given several times.
 ///
 /// Parameters that `T` does not know are refused even without `deny_unknown_fields`; a flattened map takes them. Empty
-/// values count as given.
+/// values count as given. A route without parameters takes `Query<()>`, so that none is passed over.
 ///
 /// # Errors
 /// 400 `invalid-query`, naming the parameter, also for invalid UTF-8, NUL, a scalar given twice, more than 100 parameters.
@@ -149,5 +149,14 @@ mod tests {
         assert_eq!(error("q=%00"), "/q must not contain the character NUL");
         assert_eq!(error(""), " missing field `q`");
         assert!(error(&"q=a&".repeat(101)).contains("at most 100"));
+    }
+
+    #[test]
+    fn a_route_without_parameters_refuses_every_one() {
+        parse::<()>("").unwrap();
+        parse::<()>("&").unwrap();
+        let problem = parse::<()>("a=1").unwrap_err();
+        assert_eq!((problem.code(), problem.field_errors()[0].pointer.as_str()), ("invalid-query", "/a"));
+        assert_eq!(problem.field_errors()[0].detail, "not a known parameter");
     }
 }

@@ -49,7 +49,11 @@ pub(crate) struct SyncApi;
 /// Lists connectors, by name. Never a password.
 #[utoipa::path(get, path = "/v1/sync/connectors", tag = "sync", operation_id = "listConnectors",
     responses((status = 200, body = Page<ConnectorDocument>), Refusals), security(("bearer" = [])))]
-async fn list_connectors(State(queries): State<Queries>, caller: Caller) -> Answered<Json<Page<ConnectorDocument>>> {
+async fn list_connectors(
+    State(queries): State<Queries>,
+    caller: Caller,
+    Query(()): Query<()>,
+) -> Answered<Json<Page<ConnectorDocument>>> {
     caller.require_operator()?;
     let items = queries.connectors().await?.iter().map(ConnectorDocument::new).collect();
     Ok(Json(Page { items, next: None }))
@@ -114,7 +118,11 @@ async fn remove_connector(
 /// 1.5 s is `silent`: how far it is is not known then.
 #[utoipa::path(get, path = "/v1/sync/lag", tag = "sync", operation_id = "getSyncLag",
     responses((status = 200, body = Page<LagDocument>), Refusals), security(("bearer" = [])))]
-async fn lag(State(queries): State<Queries>, caller: Caller) -> Answered<Json<Page<LagDocument>>> {
+async fn lag(
+    State(queries): State<Queries>,
+    caller: Caller,
+    Query(()): Query<()>,
+) -> Answered<Json<Page<LagDocument>>> {
     caller.require_operator_or_service()?;
     let items = queries.lag().await.into_iter().map(LagDocument::from).collect();
     Ok(Json(Page { items, next: None }))

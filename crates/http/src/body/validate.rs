@@ -114,7 +114,9 @@ impl Validation<'_> {
             self.add(place, format!("at most {} characters are accepted, not {chars}", rule.max));
         } else if rule.pattern.as_ref().is_some_and(|pattern| !pattern.is_match(text)) {
             let pattern = rule.pattern.as_ref().map(regex::Regex::as_str).unwrap_or_default();
-            self.add(place, format!("does not match {pattern}"));
+            // Said in words: a pattern that asks for more than dots does not look like it does.
+            let dots = chars > 0 && text.bytes().all(|byte| byte == b'.');
+            self.add(place, format!("{}does not match {pattern}", if dots { "has nothing but dots: " } else { "" }));
         } else if rule.format == Format::DateTime && text.parse::<madrigal_core::Timestamp>().is_err() {
             self.add(place, "expected a time such as 2026-11-22T10:15:00Z (RFC 3339)");
         } else if rule.format == Format::Uuid && text.parse::<madrigal_core::EventId>().is_err() {

@@ -27,7 +27,12 @@ const ATTEMPTS: u32 = 20;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ProductEditLine {
     /// The product.
-    #[schema(min_length = 1, max_length = 64, example = "tea-1")]
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$",
+        example = "tea-1"
+    )]
     product_id: String,
     /// The version that the edit is based on.
     #[schema(minimum = 1)]

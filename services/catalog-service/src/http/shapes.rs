@@ -19,8 +19,14 @@ use crate::projections::ProductRow;
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NewProduct {
-    /// Its id; made up where it is missing.
-    #[schema(nullable = false, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._-]{1,64}$", example = "tea-1")]
+    /// Its id, not dots only; made up where it is missing.
+    #[schema(
+        nullable = false,
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$",
+        example = "tea-1"
+    )]
     pub(crate) product_id: Option<String>,
     /// Its name.
     #[schema(min_length = 1, max_length = 200)]

@@ -144,6 +144,8 @@ async fn every_line_has_its_answer_and_a_bad_one_spoils_no_other() {
     tomorrow["editedAt"] = json!("2999-01-01T00:00:00Z");
     let mut unknown = line(2, json!({"name": "x"}));
     unknown["productId"] = json!("coffee");
+    let mut dots = line(2, json!({"name": "x"}));
+    dots["productId"] = json!("..");
     let lines = [
         json!("no object"),
         line(9, json!({"name": "x"})),
@@ -152,18 +154,30 @@ async fn every_line_has_its_answer_and_a_bad_one_spoils_no_other() {
         unknown,
         line(1, json!({"tags": ["tea", "one more", "and more"]})),
         json!({"productId": "tea", "version": 2, "changes": {"name": "x"}, "force": true}),
+        dots,
         line(2, json!({"name": "Tea at last"})),
     ];
     let results = edit(&shop, &lines).await;
     let codes: Vec<Value> = results.iter().map(|result| result["problem"]["code"].clone()).collect();
-    let refused =
-        ["invalid-body", "base-unknown", "invalid-body", "invalid-body", "not-found", "invalid-body", "invalid-body"];
+    let refused = [
+        "invalid-body",
+        "base-unknown",
+        "invalid-body",
+        "invalid-body",
+        "not-found",
+        "invalid-body",
+        "invalid-body",
+        "invalid-body",
+    ];
     assert_eq!(codes, refused.iter().map(|code| json!(code)).chain([Value::Null]).collect::<Vec<_>>());
     let pointers: Vec<&str> =
         results[2]["problem"]["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
     assert_eq!(pointers, ["/changes/colour", "/changes/name", "/changes/price"]);
     assert_eq!(results[5]["problem"]["errors"][0]["pointer"], "/tags");
-    assert_eq!(outcomes(&results)[7], "applied");
+    let error = &results[7]["problem"]["errors"][0];
+    assert_eq!(error["pointer"], "/productId");
+    assert!(error["detail"].as_str().unwrap().starts_with("has nothing but dots"), "{error}");
+    assert_eq!(outcomes(&results)[8], "applied");
 }
 
 #[tokio::test]

@@ -73,6 +73,18 @@ async fn every_line_has_its_answer_and_a_bad_one_spoils_no_other() {
 }
 
 #[tokio::test]
+async fn a_line_with_an_id_of_dots_only_is_refused() {
+    let shop = Shop::new().await;
+    let results = import(&shop, &[line("..", 1), line(".", 1), line("..a", 1)].concat()).await;
+    assert_eq!(outcomes(&results), ["refused", "refused", "created"]);
+    for refused in &results[..2] {
+        let error = &refused["problem"]["errors"][0];
+        assert_eq!(error["pointer"], "/productId", "{refused}");
+        assert!(error["detail"].as_str().unwrap().starts_with("has nothing but dots"), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn an_import_does_not_bring_back_what_was_withdrawn() {
     let shop = Shop::new().await;
     shop.create("p1", 1, 1).await;

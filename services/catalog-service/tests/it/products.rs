@@ -101,6 +101,28 @@ async fn bad_products_are_refused_with_every_error_named() {
 }
 
 #[tokio::test]
+async fn an_id_of_dots_only_which_no_url_carries_is_refused_in_words() {
+    let shop = Shop::new().await;
+    for dots in [".", "..", "..."] {
+        let mut body = tea();
+        body["productId"] = json!(dots);
+        let (status, _, problem) = shop.operator(Method::POST, "/v1/products", &[], &body).await;
+        assert_eq!((status.as_u16(), &problem["code"]), (422, &json!("invalid-body")), "{dots} {problem}");
+        let error = &problem["errors"][0];
+        assert_eq!(error["pointer"], "/productId");
+        assert!(error["detail"].as_str().unwrap().starts_with("has nothing but dots"), "{error}");
+    }
+    for good in ["..a", "-", "a."] {
+        let mut body = tea();
+        body["productId"] = json!(good);
+        let (status, headers, answer) = shop.operator(Method::POST, "/v1/products", &[], &body).await;
+        assert_eq!(status, 201, "{good} {answer}");
+        let (path, position) = (headers["location"].to_str().unwrap(), headers["madrigal-position"].to_str().unwrap());
+        assert_eq!(shop.read(path, position).await.2["productId"], good);
+    }
+}
+
+#[tokio::test]
 async fn a_change_needs_the_version_that_it_is_based_on() {
     let shop = Shop::new().await;
     shop.create_from(tea()).await;

@@ -10,7 +10,12 @@ use utoipa::ToSchema;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct LineBody {
     /// The product.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._-]+$", example = "lute")]
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$",
+        example = "lute"
+    )]
     pub(crate) product_id: String,
     /// How many.
     #[schema(minimum = 1, maximum = 1_000_000)]

@@ -36,6 +36,21 @@ pub(super) struct ListQuery {
     limit: Option<u32>,
 }
 
+/// Which orders of a user.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct OfUserQuery {
+    /// `draft`, `confirmed`, `shipped`, `delivered` or `cancelled`.
+    #[param(pattern = "^(draft|confirmed|shipped|delivered|cancelled)$")]
+    status: Option<String>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+    /// 1 to 200; 50 unless stated.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+}
+
 /// Lists orders, newest first: one's own, or for operators all.
 #[utoipa::path(get, path = "/v1/orders", tag = "orders", params(ListQuery),
     responses(
@@ -61,7 +76,7 @@ pub(super) async fn list_orders(
 }
 
 /// Lists the orders of one user, newest first.
-#[utoipa::path(get, path = "/v1/users/{userId}/orders", tag = "orders", params(("userId" = i64, Path), ListQuery),
+#[utoipa::path(get, path = "/v1/users/{userId}/orders", tag = "orders", params(("userId" = i64, Path), OfUserQuery),
     responses(
         (status = 200, description = "`items` and `next`"),
         (status = 400, description = "Invalid path, query or cursor"), (status = 401, description = "No valid token"),
@@ -73,9 +88,10 @@ pub(super) async fn list_orders_of_user(
     caller: Caller,
     SeenPosition(seen): SeenPosition,
     Path(user_id): Path<i64>,
-    Query(query): Query<ListQuery>,
+    Query(OfUserQuery { status, cursor, limit }): Query<OfUserQuery>,
 ) -> Answered<Response> {
     caller.may_act_for(PersonId(user_id))?;
+    let query = ListQuery { user_id: Some(user_id), status, cursor, limit };
     list(&api, seen.as_ref(), Some(PersonId(user_id)), query).await
 }
 

@@ -10,7 +10,7 @@ use http::{StatusCode, header};
 use madrigal_consistency::{Damage, Planted};
 use madrigal_core::tasks;
 use madrigal_http::problem::{self, Answered};
-use madrigal_http::{Body, Caller, FieldError, Path};
+use madrigal_http::{Body, Caller, FieldError, Path, Query};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::{OpenApi, ToSchema};
@@ -91,10 +91,15 @@ async fn check(State(monitor): State<Monitor>, caller: Caller, Body(body, _): Bo
     params(("checkId" = String, Path, description = "The check, as in `Location`")),
     responses(
         (status = 200, description = "The report", body = Report), (status = 202, description = "Under way"),
-        (status = 401, description = "No valid token"), (status = 403, description = "Not an operator"),
+        (status = 400, description = "Unknown parameter"), (status = 401, description = "No valid token"), (status = 403, description = "Not an operator"),
         (status = 404, description = "No such check (any more)")),
     security(("bearer" = [])))]
-async fn get_check(State(monitor): State<Monitor>, caller: Caller, Path(id): Path<String>) -> Answered<Response> {
+async fn get_check(
+    State(monitor): State<Monitor>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(()): Query<()>,
+) -> Answered<Response> {
     caller.require_operator()?;
     match monitor.parts.running.of(&id) {
         Some(Some(report)) => Ok(Json(report).into_response()),
@@ -112,10 +117,10 @@ fn under_way(id: &str) -> Response {
 /// What was last found, over all pairs.
 #[utoipa::path(get, path = "/v1/consistency/report", tag = "consistency", operation_id = "getConsistencyReport",
     responses(
-        (status = 200, description = "The report", body = Report), (status = 401, description = "No valid token"),
+        (status = 200, description = "The report", body = Report), (status = 400, description = "Unknown parameter"), (status = 401, description = "No valid token"),
         (status = 403, description = "Not an operator")),
     security(("bearer" = [])))]
-async fn get_report(State(monitor): State<Monitor>, caller: Caller) -> Answered<Json<Report>> {
+async fn get_report(State(monitor): State<Monitor>, caller: Caller, Query(()): Query<()>) -> Answered<Json<Report>> {
     caller.require_operator()?;
     Ok(Json(monitor.report()))
 }
@@ -131,9 +136,13 @@ pub(super) struct Divergences {
 #[utoipa::path(get, path = "/v1/consistency/divergences", tag = "consistency", operation_id = "listDivergences",
     responses(
         (status = 200, description = "All that are known", body = Divergences),
-        (status = 401, description = "No valid token"), (status = 403, description = "Not an operator")),
+        (status = 400, description = "Unknown parameter"), (status = 401, description = "No valid token"), (status = 403, description = "Not an operator")),
     security(("bearer" = [])))]
-async fn list_divergences(State(monitor): State<Monitor>, caller: Caller) -> Answered<Json<Divergences>> {
+async fn list_divergences(
+    State(monitor): State<Monitor>,
+    caller: Caller,
+    Query(()): Query<()>,
+) -> Answered<Json<Divergences>> {
     caller.require_operator()?;
     let states = monitor.parts.states.all();
     Ok(Json(Divergences { items: states.iter().flat_map(inconsistencies).collect() }))
@@ -158,6 +167,7 @@ pub(super) struct RepairBody {
         (status = 200, description = "What was, or would be, done: `outcome`, with both rows"),
         (status = 400, description = "Malformed"), (status = 401, description = "No valid token"),
         (status = 403, description = "Not an operator"), (status = 404, description = "No such row (any more)"),
+        (status = 409, description = "It is of a book (`book-not-repairable`): a person must look into it"),
         (status = 413, description = "Body too large"), (status = 415, description = "Not JSON"),
         (status = 422, description = "Invalid body"), (status = 503, description = "Try again")),
     security(("bearer" = [])))]
@@ -175,7 +185,12 @@ async fn repair(
     let found = monitor.parts.states.divergence(&id);
     let (declared, divergence) = found.ok_or_else(|| problem::not_found("such row that diverges"))?;
     if super::books::is_book(declared.name) {
-        return Err(problem::not_found("copy to repair: a book tells what a person must look into"));
+        let detail = format!(
+            "{} is a book: it tells what does not balance between services, and there is no copy to write. Nothing was \
+             changed. Look into {} by its story.",
+            declared.name, divergence.key
+        );
+        return Err(problem::conflict("book-not-repairable", "A book is not repaired", detail));
     }
     let entry = monitor.repair_because(declared, divergence, body.apply, &caller.actor(), body.reason).await;
     Ok(Json(entry.map_err(|fault| problem::from_fault(&fault))?).into_response())
@@ -184,10 +199,14 @@ async fn repair(
 /// The record of repairs, newest first.
 #[utoipa::path(get, path = "/v1/consistency/repairs", tag = "consistency", operation_id = "listRepairs",
     responses(
-        (status = 200, description = "`items`, at most 200"), (status = 401, description = "No valid token"),
+        (status = 200, description = "`items`, at most 200"), (status = 400, description = "Unknown parameter"), (status = 401, description = "No valid token"),
         (status = 403, description = "Not an operator"), (status = 503, description = "Try again")),
     security(("bearer" = [])))]
-async fn list_repairs(State(monitor): State<Monitor>, caller: Caller) -> Answered<Json<serde_json::Value>> {
+async fn list_repairs(
+    State(monitor): State<Monitor>,
+    caller: Caller,
+    Query(()): Query<()>,
+) -> Answered<Json<serde_json::Value>> {
     caller.require_operator()?;
     let items = monitor.repairs(RECORD).await.map_err(|fault| problem::from_fault(&fault))?;
     Ok(Json(json!({ "items": items })))

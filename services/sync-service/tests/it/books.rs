@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::Method;
 use madrigal_consistency::memory::{MemoryCopy, MemoryOwner};
 use madrigal_consistency::{Content, DynRowSet};
 use madrigal_contracts::books::{
@@ -14,13 +15,15 @@ use madrigal_contracts::rows::{Planting, answering};
 use madrigal_core::host::{Clock, SeededRandomness};
 use madrigal_core::tasks::{self, StopSignal};
 use madrigal_core::{CallContext, Currency, Fault, Host, LogEpoch, LogName, Money, Position, Timestamp};
+use madrigal_http::auth::Role;
 use madrigal_http::calls::Switch;
+use madrigal_http::testing::{bearer, edge, send};
 use madrigal_http::{Answer, Calls, Neighbour};
 use madrigal_sqlite::{Database, DatabaseOptions};
 use madrigal_sync_service::monitor::books::BookKeepers;
 use madrigal_sync_service::monitor::sweeps::CheckAsked;
 use madrigal_sync_service::monitor::{Monitor, MonitorConfig, Watched};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const STOCK_FIELDS: [&str; 6] = ["received", "adjusted", "onHand", "reserved", "sold", "available"];
@@ -262,4 +265,36 @@ async fn a_verdict_is_not_forgotten_while_the_next_sweep_takes_as_long_as_the_on
     assert_eq!(world.told("stock.view").as_deref(), Some("consistent"), "the next one may still be under way");
     world.clock.go_on(3_600);
     assert_eq!(world.told("stock.view").as_deref(), Some("unverified"));
+}
+
+#[tokio::test]
+async fn what_a_book_found_is_not_repaired_and_the_answer_says_what_it_is() {
+    let world = world(MonitorConfig::default(), 10).await;
+    let report = world.check(true).await;
+    let id = of(&report, "books.money")["inconsistencies"][0]["id"].as_str().unwrap();
+    let host = Host::seeded(1);
+    let (edge, signer) = edge(&host);
+    let router = edge.wrap_service("sync-service", world.monitor.router());
+    let operator = bearer(&signer, &host, "anna", Role::Operator);
+    let repair = async |id: &str, apply: bool| {
+        let path = format!("/v1/consistency/divergences/{id}/repair");
+        let headers = [("authorization", operator.as_str())];
+        let (status, _, problem) = send(&router, Method::POST, &path, &headers, json!({ "apply": apply })).await;
+        (status.as_u16(), problem)
+    };
+    for apply in [false, true] {
+        let (status, problem) = repair(id, apply).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("book-not-repairable")), "{problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("books.money") && detail.contains("saga-1"), "{detail}");
+    }
+    assert!(world.monitor.repairs(10).await.unwrap().is_empty(), "nothing was done");
+    let (status, problem) = repair("0", true).await;
+    assert_eq!((status, &problem["code"]), (404, &json!("not-found")));
+
+    for path in ["report", "divergences", "repairs", "checks/0"] {
+        let path = format!("/v1/consistency/{path}?pair=books.money");
+        let (status, _, problem) = send(&router, Method::GET, &path, &[("authorization", &operator)], ()).await;
+        assert_eq!((status.as_u16(), &problem["code"]), (400, &json!("invalid-query")), "{path}: {problem}");
+    }
 }

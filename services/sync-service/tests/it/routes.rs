@@ -106,6 +106,17 @@ async fn a_wrong_connector_is_refused_with_all_its_problems() {
 }
 
 #[tokio::test]
+async fn parameters_that_nobody_looks_at_are_refused() {
+    let desk = Desk::open().await;
+    for path in ["/v1/sync/lag", "/v1/sync/connectors"] {
+        let (status, problem) = desk.get(&format!("{path}?copy=users.index")).await;
+        assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &json!("invalid-query")), "{problem}");
+        assert_eq!(problem["errors"][0], json!({"pointer": "/copy", "detail": "not a known parameter"}));
+        assert_eq!(desk.get(path).await.0, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
 async fn operators_see_lag_and_parked_keys_and_settle_them() {
     let desk = Desk::open().await;
     let (_, lag) = desk.get("/v1/sync/lag").await;

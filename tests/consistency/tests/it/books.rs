@@ -111,7 +111,8 @@ async fn what_does_not_balance_is_named_by_its_book_and_by_no_other() {
     assert_eq!(row["copy"]["content"]["charges"].as_array().unwrap().len(), 2);
     let refused = format!("/v1/consistency/divergences/{}/repair", row["id"].as_str().unwrap());
     let refused = shop.shop.post(&refused, &json!({ "apply": true })).await.unwrap();
-    assert_eq!(refused.status, 404, "a person must look into it: {}", refused.problem());
+    assert_eq!(refused.status, 409, "a person must look into it: {}", refused.problem());
+    assert_eq!(refused.body["code"], "book-not-repairable");
 }
 
 #[tokio::test(flavor = "multi_thread")]

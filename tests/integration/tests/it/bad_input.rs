@@ -133,6 +133,13 @@ async fn requests_that_are_wrong_are_refused_before_their_bodies() {
         ("a bad cursor", anna.shop.request(Method::GET, "/v1/orders?cursor=zzz"), 400, "bad-cursor"),
         ("an unknown parameter", anna.shop.request(Method::GET, "/v1/orders?sort=x"), 400, "invalid-query"),
         (
+            "two users' orders at once",
+            anna.shop.request(Method::GET, &format!("/v1/users/{}/orders?userId=1", anna.id)),
+            400,
+            "invalid-query",
+        ),
+        ("a user that is no number", anna.shop.request(Method::GET, "/v1/users/abc"), 400, "invalid-path"),
+        (
             "a bad position",
             anna.shop.request(Method::GET, "/v1/orders").header("Madrigal-Position", "x"),
             400,
