@@ -1,4 +1,5 @@
-//! Exit codes: 0 fine, 1 failed, 2 usage, 3 divergence found, 4 could not check, 5 refused for safety.
+//! Exit codes: 0 fine, 1 failed, 2 usage, 3 divergence found, 4 could not check, 5 refused for safety; 141, without a word,
+//! where whoever read the output went away.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -6,6 +7,10 @@ use std::process::ExitCode;
 use madrigal_core::{Fault, FaultCause};
 
 use crate::client::AskError;
+use crate::output::NobodyReads;
+
+/// What a shell says of a program that a broken pipe ended: 128 and SIGPIPE's 13. Not 0: a verdict may not have been told.
+const NOBODY_READS: u8 = 141;
 
 /// A command ended in a way that has an exit code of its own.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +65,11 @@ fn advice(error: &anyhow::Error) -> Option<&'static str> {
     })
 }
 
-/// Tells a person what went wrong, on standard error, and returns the exit code.
+/// Tells a person what went wrong, on standard error, and returns the exit code. Nothing is said where nobody reads any more.
 pub fn report(error: &anyhow::Error) -> ExitCode {
+    if NobodyReads::ended(error) {
+        return ExitCode::from(NOBODY_READS);
+    }
     let mut line = String::from("madrigal: ");
     for (index, cause) in error.chain().enumerate() {
         if index > 0 {
@@ -75,4 +83,20 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     }
     let _ = writeln!(std::io::stderr(), "{line}");
     ExitCode::from(code(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn only_output_that_nobody_reads_is_passed_over_not_a_connection_that_broke() {
+        let unread = io::Error::new(io::ErrorKind::BrokenPipe, NobodyReads);
+        let unread = anyhow::Error::new(unread).context("the list cannot be printed");
+        assert_eq!(report(&unread), ExitCode::from(141));
+        let broke = anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!(report(&broke), ExitCode::from(1));
+    }
 }

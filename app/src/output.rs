@@ -1,6 +1,6 @@
 //! How commands print: data to standard output, messages to standard error.
 
-use std::io::{self, Write};
+use std::io::{self, StdoutLock, Write};
 
 use clap::ValueEnum;
 use serde_json::Value;
@@ -17,12 +17,58 @@ pub enum Format {
     Ndjson,
 }
 
+/// Whoever read the output went away, as `head` does: what is left is for nobody.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads the output any more")]
+pub struct NobodyReads;
+
+impl NobodyReads {
+    /// Whether this is why a command ended. A connection that broke is another matter, although the system calls it the
+    /// same.
+    pub fn ended(error: &anyhow::Error) -> bool {
+        error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(Self::is_in)
+    }
+
+    fn is_in(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|cause| cause.is::<Self>())
+    }
+}
+
+/// Standard output, held until it is dropped; errors say [`NobodyReads`] where that is what is wrong. All that a command
+/// prints goes this way.
+#[derive(Debug)]
+pub struct Out(StdoutLock<'static>);
+
+impl Out {
+    /// Waits for whoever prints now.
+    pub fn lock() -> Self {
+        Self(io::stdout().lock())
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(told_apart)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(told_apart)
+    }
+}
+
+fn told_apart(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => io::Error::new(io::ErrorKind::BrokenPipe, NobodyReads),
+        _ => error,
+    }
+}
+
 /// Prints one document; as a table, its plain fields one per line.
 ///
 /// # Errors
 /// Where standard output cannot be written.
 pub fn document(format: Format, value: &Value) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = Out::lock();
     match format {
         Format::Json => writeln!(out, "{value:#}"),
         Format::Ndjson => writeln!(out, "{value}"),
@@ -43,7 +89,7 @@ pub fn document(format: Format, value: &Value) -> io::Result<()> {
 /// # Errors
 /// Where standard output cannot be written.
 pub fn items(format: Format, items: &[Value], columns: &[&str]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = Out::lock();
     match format {
         Format::Json => writeln!(out, "{:#}", Value::from(items.to_vec())),
         Format::Ndjson => items.iter().try_for_each(|item| writeln!(out, "{item}")),

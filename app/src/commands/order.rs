@@ -11,6 +11,8 @@ use crate::output::{self, Format};
 
 /// The largest page of orders.
 const MAX_PAGE: usize = 200;
+/// The largest quantity of a product in an order.
+const MAX_QUANTITY: u32 = 1_000_000;
 const COLUMNS: &[&str] =
     &["orderId", "userId", "currentStatus", "summary/finalAmount", "summary/currency", "lastUpdated"];
 
@@ -96,8 +98,12 @@ async fn place(shop: &Shop, body: &Value, key: Option<String>) -> anyhow::Result
 /// `mug=2` or `mug`.
 fn parse_item(text: &str) -> anyhow::Result<Value> {
     let (product, quantity) = text.split_once('=').unwrap_or((text, "1"));
-    let quantity: u32 =
-        quantity.parse().map_err(|_| Ended::Usage(format!("--item {text}: the quantity is a whole number")))?;
+    let parsed = quantity.parse().ok().filter(|quantity: &u32| (1..=MAX_QUANTITY).contains(quantity));
+    let quantity = parsed.ok_or_else(|| {
+        Ended::Usage(format!(
+            "--item {text}: the quantity is a whole number from 1 to {MAX_QUANTITY}, not {quantity:?}"
+        ))
+    })?;
     Ok(json!({ "productId": product, "quantity": quantity }))
 }
 
@@ -105,4 +111,21 @@ fn parse_item(text: &str) -> anyhow::Result<Value> {
 fn path(order: &str, rest: &str) -> anyhow::Result<String> {
     let id: uuid::Uuid = order.parse().map_err(|_| Ended::Usage(format!("{order:?} is no order's id")))?;
     Ok(format!("/v1/orders/{id}{rest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantity_that_no_order_has_is_refused_with_the_bounds() {
+        assert_eq!(parse_item("mug").unwrap(), json!({"productId": "mug", "quantity": 1}));
+        assert_eq!(parse_item("mug=1000000").unwrap()["quantity"], 1_000_000);
+        for wrong in ["0", "-1", "1000001", "99999999999", "1.5", "two", ""] {
+            let error = parse_item(&format!("mug={wrong}")).unwrap_err();
+            assert!(matches!(error.downcast_ref(), Some(Ended::Usage(_))), "{error}");
+            let said = format!("--item mug={wrong}: the quantity is a whole number from 1 to 1000000, not {wrong:?}");
+            assert_eq!(error.to_string(), said);
+        }
+    }
 }

@@ -21,9 +21,8 @@ pub(super) async fn run(shop: &Shop, format: Format, command: SyncCommand) -> an
             list(shop, format, "/v1/sync/connectors", &columns).await
         }
         SyncCommand::Connectors { remove: Some(name), .. } => {
-            let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-            if name.is_empty() || !name.bytes().all(letter) {
-                let why = "a connector's name has letters, digits, dots, underscores and hyphens";
+            if !of_letters(&name, "._-") {
+                let why = "a connector's name has letters, digits, underscores and hyphens, and dots inside";
                 return Err(Ended::Usage(format!("{name:?}: {why}")).into());
             }
             shop.send(shop.request(Method::DELETE, &format!("/v1/sync/connectors/{name}"))).await?.ok()?;
@@ -50,6 +49,14 @@ pub(super) async fn run(shop: &Shop, format: Format, command: SyncCommand) -> an
             }
         }
     }
+}
+
+/// Whether a name has only ASCII letters, digits and these signs, and is no `.` or `..`, which a URL does not carry but
+/// resolves.
+fn of_letters(name: &str, signs: &str) -> bool {
+    !name.is_empty()
+        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || signs.contains(letter))
+        && name.chars().any(|letter| letter != '.')
 }
 
 async fn list(shop: &Shop, format: Format, path: &str, columns: &[&str]) -> anyhow::Result<()> {

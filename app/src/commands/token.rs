@@ -12,7 +12,7 @@ use crate::cli::{TokenCommand, TokenRole};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::exit::Ended;
-use crate::output::{self, Format};
+use crate::output::{self, Format, Out};
 
 /// Prints the token alone on standard output, so that it can be assigned; as JSON, with its end.
 pub(super) fn issue(config: &Config, format: Format, command: &TokenCommand) -> anyhow::Result<()> {
@@ -34,7 +34,7 @@ pub(super) fn issue(config: &Config, format: Format, command: &TokenCommand) -> 
     let lifetime = Duration::from_secs(u64::from(*minutes) * 60);
     let (token, expires_at) = signer.issue(&host, subject, role, lifetime);
     if format == Format::Table {
-        writeln!(std::io::stdout(), "{token}")?;
+        writeln!(Out::lock(), "{token}")?;
         output::message(&format!("valid until {expires_at}"));
     } else {
         output::document(format, &json!({ "token": token, "expiresAt": expires_at }))?;

@@ -10,7 +10,7 @@ use madrigal_torture::{Mode, Options, TortureError};
 use super::signals::{Again, stop_on_signals};
 use crate::cli::{Settings, Torture, TortureMode};
 use crate::exit::Ended;
-use crate::output::{self, Format};
+use crate::output::{self, Format, Out};
 
 /// Seeds that are drawn stay readable.
 const SEEDS: u64 = 1_000_000_000;
@@ -43,7 +43,7 @@ pub(super) async fn run(settings: &Settings, torture: Torture) -> anyhow::Result
         Err(TortureError::Other(error)) => return Err(error),
     };
     match settings.output {
-        Format::Table if !torture.json => std::io::stdout().lock().write_all(report.table().as_bytes())?,
+        Format::Table if !torture.json => Out::lock().write_all(report.table().as_bytes())?,
         Format::Table | Format::Json => output::document(Format::Json, &report.json())?,
         Format::Ndjson => output::document(Format::Ndjson, &report.json())?,
     }

@@ -38,6 +38,53 @@ fn completions_are_printed() {
 }
 
 #[test]
+fn a_command_whose_output_nobody_reads_ends_without_a_word() {
+    let data = tempfile::tempdir().unwrap();
+    for args in [
+        &["config", "show"][..],
+        &["config", "show", "--output", "json"],
+        &["config", "show", "--output", "ndjson"],
+        &["completions", "bash"],
+        &["completions", "bash", "--output", "json"],
+        &["token", "issue", "--subject", "anna"],
+        &["--help"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = output(madrigal(data.path()).args(args).stdout(writer).stderr(std::process::Stdio::piped()));
+        assert_eq!(text(&ended.stderr), "", "{args:?}");
+        let code = if args == ["--help"] { 0 } else { 141 };
+        assert_eq!(ended.status.code(), Some(code), "{args:?}");
+    }
+}
+
+#[test]
+fn names_that_no_url_carries_are_refused_before_anything_is_asked() {
+    let data = tempfile::tempdir().unwrap();
+    let url = format!("http://{}", free_address());
+    for args in [
+        &["sync", "connectors", "--remove", ".."][..],
+        &["sync", "connectors", "--remove", "."],
+        &["sync", "connectors", "--remove", ""],
+        &["sync", "connectors", "--remove", "a/b"],
+        &["sync", "rebuild", ".."],
+        &["sync", "parked", "--retry", ".."],
+        &["sync", "parked", "--skip", ".", "--reason", "x"],
+    ] {
+        let refused = output(madrigal(data.path()).args(args).args(["--url", &url]));
+        // A shop that was asked and does not answer is 4.
+        assert_eq!(refused.status.code(), Some(2), "{args:?}: {}", text(&refused.stderr));
+    }
+    let bound = output(
+        madrigal(data.path())
+            .args(["order", "place", "--user", "1", "--url", &url])
+            .args(["--item", "lute=99999999999"]),
+    );
+    assert_eq!(bound.status.code(), Some(2));
+    assert!(text(&bound.stderr).contains("from 1 to 1000000"), "{}", text(&bound.stderr));
+}
+
+#[test]
 fn a_command_without_a_shop_says_how_to_start_one() {
     let data = tempfile::tempdir().unwrap();
     let url = format!("http://{}", free_address());

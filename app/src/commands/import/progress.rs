@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::lines::NumberedLine;
 use super::{Done, Fate, is_stdin};
 use crate::data_dir::DataDir;
-use crate::output::{self, Format};
+use crate::output::{self, Format, Out};
 
 /// The position is kept when so many lines are done since, or so much time has passed.
 const SAVE_EVERY: (u64, Duration) = (1_000, Duration::from_secs(1));
@@ -148,7 +148,7 @@ impl Progress {
         let kind = origin.kind;
         match format {
             Format::Table => writeln!(
-                io::stdout(),
+                Out::lock(),
                 "{kind}: {} imported, {} known already, {} refused, in {seconds:.1} s ({:.0} a second)",
                 counts.imported,
                 counts.known,

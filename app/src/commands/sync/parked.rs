@@ -65,8 +65,7 @@ pub(super) async fn retry_cause(shop: &Shop, format: Format, of: &[Parker], caus
 
 /// What became of a key at this service; empty where nothing of it is parked there.
 async fn settle(shop: &Shop, parker: Parker, id: &str, verb: &str, body: &Value) -> anyhow::Result<Vec<Value>> {
-    let letter = |letter: char| letter.is_ascii_alphanumeric() || "_.:-".contains(letter);
-    if id.is_empty() || !id.chars().all(letter) {
+    if !super::of_letters(id, "_.:-") {
         return Err(Ended::Usage(format!("{id:?} is no parked key's id; `madrigal sync parked` lists them")).into());
     }
     let answer = shop.post(&format!("/v1/{}/parked/{id}/{verb}", parker.name()), body).await?;

@@ -14,8 +14,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Asks for a rebuild, and waits for it where that is wanted.
 pub(super) async fn run(shop: &Shop, format: Format, copy: &str, wait: bool) -> anyhow::Result<()> {
-    let letter = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
-    if copy.is_empty() || !copy.chars().all(letter) {
+    if !super::of_letters(copy, "_.-") {
         return Err(Ended::Usage(format!("{copy:?} is no copy's name; `madrigal sync lag` lists them")).into());
     }
     let path = format!("/v1/sync/copies/{copy}/rebuild");
