@@ -111,7 +111,8 @@ impl States {
         }
         let since = report.behind.map_or(report.began_at, |behind| behind.since);
         let unverified_since = if whole { None } else { Some(unverified_before.unwrap_or(since)) };
-        let verified_through = if whole { Some(report.began_at) } else { verified_before };
+        // A sweep by contents takes long: one by versions that began later may have ended before it.
+        let verified_through = if whole { verified_before.max(Some(report.began_at)) } else { verified_before };
         let deep = report.detail == Detail::Content && report.trouble.is_none();
         let content_at = if deep { Some(report.ended_at) } else { content_before };
         let found_at = report.divergences.iter().map(|row| {
@@ -223,6 +224,16 @@ mod tests {
         let row = Divergence { key: "lute".to_owned(), issue: Issue::Different, owner: None, copy: None };
         let report = PairReport::failed(PAIRS[0].name, Detail::Content, at(began), String::new());
         PairReport { trouble: None, divergent: 1, divergences: vec![row], ended_at: at(began + 9), ..report }
+    }
+
+    #[test]
+    fn rows_that_a_later_sweep_verified_stay_verified_when_an_earlier_one_ends() {
+        let (states, pair) = (States::default(), PAIRS[0]);
+        let whole = |began| PairReport { divergent: 0, divergences: Vec::new(), ..one_row_differs(began) };
+        for began in [20, 1] {
+            assert_eq!(states.swept(pair, whole(began), None).verified_through, Some(at(20)));
+        }
+        assert_eq!(states.swept(pair, whole(21), None).verified_through, Some(at(21)));
     }
 
     #[test]

@@ -89,9 +89,6 @@ impl Books {
     ) -> Vec<(DeclaredPair, PairReport)> {
         let began_at = host.now();
         let mut walk = self.walk.lock().await;
-        if asked.anew && silent.is_none() {
-            *walk = Walk::default();
-        }
         let mut going = Going::new(&self.keepers, asked, host);
         let left = match silent {
             Some(silent) => Err(silent),
@@ -168,6 +165,8 @@ impl<'a> Going<'a> {
         if (0..LOGS).any(|log| ends[log] < walk.through[log]) {
             // A log that ends before what was looked at is another one.
             *walk = Walk::default();
+        } else if self.asked.anew {
+            walk.begin_anew();
         }
         let again: BTreeSet<String> = walk.under_way.keys().chain(walk.wrong.keys()).cloned().collect();
         self.verify(walk, again).await?;
@@ -283,6 +282,12 @@ impl<'a> Going<'a> {
 }
 
 impl Walk {
+    /// Looks at everything once more. What is known to be wrong stays so until it was looked at again: somebody who keeps a
+    /// side may fall silent on the way.
+    fn begin_anew(&mut self) {
+        (self.through, self.at, self.sagas) = ([Position::START; LOGS], [None; LOGS], 0);
+    }
+
     fn holds(&mut self, saga: &str) {
         self.under_way.remove(saga);
         self.wrong.remove(saga);
