@@ -1,17 +1,25 @@
 //! HTTP/1.1 over one kept connection: requests are bytes that are ready, answers are read no further than needed.
 
+use std::time::Duration;
+
 use anyhow::{Context, bail};
+use madrigal_core::tasks::{self, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 16 << 20;
 
+/// After so long a connection is opened anew: a shop closes those that are idle for 30 s.
+const IDLE: Duration = Duration::from_secs(20);
+
 /// A connection that sends one request after the other.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
+    address: String,
     buffer: Vec<u8>,
+    used: Instant,
 }
 
 /// What came back.
@@ -38,9 +46,8 @@ impl Connection {
     /// # Errors
     /// Where nobody listens.
     pub async fn open(address: &str) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(address).await.with_context(|| format!("nobody listens at {address}"))?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024) })
+        let (stream, address) = (connect(address).await?, address.to_owned());
+        Ok(Self { stream, address, buffer: Vec::with_capacity(16 * 1024), used: tasks::instant() })
     }
 
     /// Sends a request and reads its whole answer.
@@ -51,6 +58,9 @@ impl Connection {
     /// # Cancellation
     /// The connection is of no use any more.
     pub async fn send(&mut self, request: &[u8]) -> anyhow::Result<Answer<'_>> {
+        if self.used.elapsed() > IDLE {
+            self.stream = connect(&self.address).await?;
+        }
         self.stream.write_all(request).await?;
         self.buffer.clear();
         let (mut searched, mut whole) = (0, None);
@@ -75,11 +85,18 @@ impl Connection {
             if let Some((body, end)) = whole
                 && self.buffer.len() >= end
             {
+                self.used = tasks::instant();
                 let status = std::str::from_utf8(self.buffer.get(9..12).unwrap_or_default())?.parse()?;
                 return Ok(Answer { status, head: &self.buffer[..body], body: &self.buffer[body..end] });
             }
         }
     }
+}
+
+async fn connect(address: &str) -> anyhow::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await.with_context(|| format!("nobody listens at {address}"))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
