@@ -149,6 +149,35 @@ impl StreamIndex {
         Ok(through)
     }
 
+    /// How far these streams of a category are, by id; those that it does not have are left out. Everything that was durable
+    /// when it was asked is in.
+    ///
+    /// # Errors
+    /// A [`Fault`] if an engine broke.
+    ///
+    /// # Cancellation
+    /// Safe: reads only, but for the index itself.
+    pub async fn versions(
+        &self,
+        category: &'static str,
+        ids: Vec<String>,
+    ) -> Result<HashMap<String, StreamVersion>, Fault> {
+        self.follow().await?;
+        let read = self.parts.database.read("versions-of-streams", move |connection| {
+            let mut select =
+                connection.prepare_cached("SELECT version FROM streams WHERE category = ?1 AND id = ?2")?;
+            let mut versions = HashMap::with_capacity(ids.len());
+            for id in ids {
+                let version = select.query_row([category, id.as_str()], |row| row.get(0)).optional()?;
+                if let Some(version) = version {
+                    versions.insert(id, StreamVersion(unsigned(version)));
+                }
+            }
+            Ok(versions)
+        });
+        read.await
+    }
+
     /// The streams of a category after one id and through another, in the order of their ids' bytes; at most `limit`, and
     /// no more than 1,000. Everything that was durable when it was asked is in.
     ///

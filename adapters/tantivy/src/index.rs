@@ -9,7 +9,10 @@ use madrigal_projection::Checkpoint;
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::query::TermQuery;
 use tantivy::schema::IndexRecordOption;
-use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyError, Term};
+use tantivy::{
+    DocId, DocSet, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, SegmentReader, TERMINATED, TantivyError,
+    Term, columnar,
+};
 
 use crate::facets::Counting;
 use crate::page::Page;
@@ -353,37 +356,60 @@ impl Snapshot {
     ///
     /// # Cancellation
     /// Safe: reads only.
-    pub async fn shown(&self, key: &str) -> Result<Option<BTreeMap<&'static str, Vec<String>>>, Fault> {
-        let (snapshot, key) = (self.clone(), key.to_owned());
-        let read = tasks::blocking(move || snapshot.read_shown(&key)).await;
+    pub async fn shown(&self, key: &str) -> Result<Option<Shown>, Fault> {
+        Ok(self.shown_of(vec![key.to_owned()]).await?.pop().flatten())
+    }
+
+    /// The same of many documents, in the order of the keys.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the index cannot be read.
+    ///
+    /// # Cancellation
+    /// Safe: reads only.
+    pub async fn shown_of(&self, keys: Vec<String>) -> Result<Vec<Option<Shown>>, Fault> {
+        let snapshot = self.clone();
+        let read = tasks::blocking(move || snapshot.read_shown(&keys)).await;
         read.map_err(|error| fault::cut("show", error))?.map_err(|error| fault::of("show", error))
     }
 
-    fn read_shown(&self, key: &str) -> Result<Option<BTreeMap<&'static str, Vec<String>>>, TantivyError> {
-        let Some(address) = self.address(key)? else { return Ok(None) };
-        let (columns, doc) = (self.searcher.segment_reader(address.segment_ord).fast_fields(), address.doc_id);
-        let mut shown = BTreeMap::new();
-        for (name, kind) in self.parts.built.kinds() {
-            let values: Vec<String> = match kind {
-                FieldKind::Integer => columns.i64(name)?.values_for_doc(doc).map(|number| number.to_string()).collect(),
-                FieldKind::Flag => columns.bool(name)?.values_for_doc(doc).map(|flag| flag.to_string()).collect(),
-                FieldKind::Keyword => match columns.str(name)? {
-                    Some(column) => {
-                        let mut texts = Vec::new();
-                        for ordinal in column.term_ords(doc) {
-                            let mut text = String::new();
-                            column.ord_to_str(ordinal, &mut text)?;
-                            texts.push(text);
+    fn read_shown(&self, keys: &[String]) -> Result<Vec<Option<Shown>>, TantivyError> {
+        let mut shown = vec![None; keys.len()];
+        for segment in self.searcher.segment_readers() {
+            let keyed = segment.inverted_index(self.parts.built.key)?;
+            let mut columns = None;
+            for (key, shown) in keys.iter().zip(&mut shown) {
+                let term = Term::from_field_text(self.parts.built.key, key);
+                let Some(mut documents) = keyed.read_postings(&term, IndexRecordOption::Basic)? else { continue };
+                while documents.doc() != TERMINATED {
+                    let document = documents.doc();
+                    if !segment.is_deleted(document) {
+                        if columns.is_none() {
+                            columns = Some(self.columns(segment)?);
                         }
-                        texts
+                        *shown = columns.as_deref().map(|columns| read_columns(columns, document)).transpose()?;
                     }
-                    None => Vec::new(),
-                },
+                    documents.advance();
+                }
+            }
+        }
+        Ok(shown)
+    }
+
+    /// The columns of a segment. Opening them costs more than reading a row of them.
+    fn columns(&self, segment: &SegmentReader) -> Result<Vec<(&'static str, Column)>, TantivyError> {
+        let fast = segment.fast_fields();
+        let mut columns = Vec::new();
+        for (name, kind) in self.parts.built.kinds() {
+            let column = match kind {
+                FieldKind::Integer => Column::Integer(fast.i64(name)?),
+                FieldKind::Flag => Column::Flag(fast.bool(name)?),
+                FieldKind::Keyword => Column::Keyword(fast.str(name)?),
                 FieldKind::Text { .. } | FieldKind::Token => continue,
             };
-            shown.insert(name, values);
+            columns.push((name, column));
         }
-        Ok(Some(shown))
+        Ok(columns)
     }
 
     fn address(&self, key: &str) -> Result<Option<tantivy::DocAddress>, TantivyError> {
@@ -398,6 +424,38 @@ impl Snapshot {
         let column = self.searcher.segment_reader(address.segment_ord).fast_fields().u64(DIGEST)?;
         Ok(column.first(address.doc_id))
     }
+}
+
+/// What a document has in the fields that are kept beside the index, by field.
+pub type Shown = BTreeMap<&'static str, Vec<String>>;
+
+/// A field that is kept beside the index, in a segment.
+enum Column {
+    Integer(columnar::Column<i64>),
+    Flag(columnar::Column<bool>),
+    Keyword(Option<columnar::StrColumn>),
+}
+
+fn read_columns(columns: &[(&'static str, Column)], document: DocId) -> Result<Shown, TantivyError> {
+    let mut shown = BTreeMap::new();
+    for (name, column) in columns {
+        let values = match column {
+            Column::Integer(column) => column.values_for_doc(document).map(|number| number.to_string()).collect(),
+            Column::Flag(column) => column.values_for_doc(document).map(|flag| flag.to_string()).collect(),
+            Column::Keyword(None) => Vec::new(),
+            Column::Keyword(Some(column)) => {
+                let mut texts = Vec::new();
+                for ordinal in column.term_ords(document) {
+                    let mut text = String::new();
+                    column.ord_to_str(ordinal, &mut text)?;
+                    texts.push(text);
+                }
+                texts
+            }
+        };
+        shown.insert(*name, values);
+    }
+    Ok(shown)
 }
 
 impl std::fmt::Debug for Snapshot {

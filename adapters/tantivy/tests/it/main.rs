@@ -57,6 +57,27 @@ async fn keys(index: &SearchIndex, request: SearchRequest) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn what_documents_show_is_read_for_many_over_all_segments() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = filled(dir.path()).await;
+    let changes = vec![product("2", "Black tea", "", "Ceylon", 402), product("5", "Rice", "", "Alm", 7)];
+    index.commit(changes, at(6)).await.unwrap();
+    index.commit(vec![Change::Delete("3".to_owned())], at(7)).await.unwrap();
+    let keys = ["5", "3", "2", "none", "1", "2"].map(str::to_owned);
+    let shown = index.snapshot().shown_of(keys.to_vec()).await.unwrap();
+    let told = shown.iter().map(|shown| {
+        let shown = shown.as_ref()?;
+        Some(format!("{} {} {}", shown["brand"][0], shown["price"][0], shown["stock"][0]))
+    });
+    let expected =
+        [Some("Alm 7 false"), None, Some("Ceylon 402 true"), None, Some("Sencha 500 true"), Some("Ceylon 402 true")];
+    assert_eq!(told.collect::<Vec<_>>(), expected.map(|told| told.map(str::to_owned)));
+    for (key, shown) in keys.iter().zip(shown) {
+        assert_eq!(index.snapshot().shown(key).await.unwrap(), shown, "{key}");
+    }
+}
+
+#[tokio::test]
 async fn every_word_must_be_found_and_names_count_more() {
     let dir = tempfile::tempdir().unwrap();
     let index = filled(dir.path()).await;

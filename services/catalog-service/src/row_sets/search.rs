@@ -74,13 +74,9 @@ fn snapshot(index: &ProductIndex) -> Option<Snapshot> {
 }
 
 async fn rows(snapshot: &Snapshot, keys: Vec<String>, of: Of) -> Result<Vec<Row>, Fault> {
-    let mut rows = Vec::with_capacity(keys.len());
-    for key in keys {
-        if let Some(shown) = snapshot.shown(&key).await? {
-            rows.push(of(&key, &shown));
-        }
-    }
-    Ok(rows)
+    let shown = snapshot.shown_of(keys.clone()).await?;
+    let rows = keys.iter().zip(shown).filter_map(|(key, shown)| shown.map(|shown| of(key, &shown)));
+    Ok(rows.collect())
 }
 
 async fn page(index: &ProductIndex, read: PageRead, of: Of, versioned: bool) -> Result<Vec<Row>, Fault> {

@@ -124,9 +124,13 @@ impl StockEvents {
         Ok(rows)
     }
 
-    /// Whether there is such a product: without events it is the stock of a product, or of none.
-    async fn has_product(&self, key: &str) -> Result<bool, Fault> {
-        Ok(!events(&self.index, "product", key, StreamVersion::NONE).await?.is_empty())
+    /// The row as it is, where the stream is at `version`: nothing is read where it was folded as far.
+    async fn last(&self, key: &str, version_now: StreamVersion) -> Result<Option<Row>, Fault> {
+        let kept = self.kept.latest(key);
+        if kept.version >= version_now {
+            return Ok(Some(Row::new(key, version(kept.version)).with_content(stock_content(&kept.stock))));
+        }
+        Ok(self.told(key, kept).await?.pop())
     }
 }
 
@@ -157,11 +161,15 @@ impl RowSet for StockEvents {
 
     async fn by_key(&self, mut keys: Vec<String>, _: Detail) -> Result<Vec<Row>, Fault> {
         keys.sort_unstable();
-        let last = |key: String| async move {
-            let row = self.told(&key, self.kept.latest(&key)).await?.pop();
-            let has_events = row.as_ref().is_some_and(|row| row.version != version(StreamVersion::NONE));
-            let known = has_events || self.has_product(&key).await?;
-            Ok(row.filter(|_| known))
+        let stocks = self.index.versions("stock", keys.clone()).await?;
+        // Without events it is the stock of a product, or of none.
+        let untouched = keys.iter().filter(|key| !stocks.contains_key(*key)).cloned().collect();
+        let products = self.index.versions("product", untouched).await?;
+        keys.retain(|key| stocks.contains_key(key) || products.contains_key(key));
+        let at = |key: &str| stocks.get(key).copied().unwrap_or(StreamVersion::NONE);
+        let last = |key: String| {
+            let at = at(&key);
+            async move { self.last(&key, at).await }
         };
         let read = futures::stream::iter(keys.into_iter().map(last)).buffered(READS_AT_ONCE);
         let rows: Vec<Result<Option<Row>, Fault>> = read.collect().await;

@@ -1,10 +1,13 @@
 //! `products.events`: the streams, folded when they are asked for, with the rules that decide on them and not with a
 //! projection; and what `stock.events` reads in the same way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures::StreamExt;
+use lru::LruCache;
 use madrigal_consistency::row_set::{MAX_PAGE, PageRead};
 use madrigal_consistency::{Changed, Content, Detail, Row, RowSet, SetDescription};
 use madrigal_core::{Fault, Position, PositionToken, RecordedEvent, RowVersion, StreamName, StreamVersion};
@@ -38,7 +41,18 @@ const EPOCH: u16 = 1;
 #[derive(Debug, Clone)]
 pub struct ProductEvents {
     index: StreamIndex,
+    seen: Arc<Mutex<LruCache<String, SeenProduct>>>,
 }
+
+/// What a product was when its stream was last read.
+#[derive(Debug, Clone, Copy)]
+struct SeenProduct {
+    version: StreamVersion,
+    withdrawn: bool,
+}
+
+/// Of how many products it is remembered whether they were withdrawn, the most recently read: about 150 bytes each.
+const SEEN: NonZeroUsize = NonZeroUsize::new(131_072).unwrap();
 
 pub(super) fn version(stream: StreamVersion) -> Option<RowVersion> {
     RowVersion::new(EPOCH, stream.0).ok()
@@ -127,8 +141,22 @@ pub(super) fn within(rows: Vec<Row>, first: RowVersion, last: RowVersion) -> Opt
 }
 
 impl ProductEvents {
-    pub(super) const fn new(index: StreamIndex) -> Self {
-        Self { index }
+    /// The products of these streams, among them those of the category `product`.
+    pub fn new(index: StreamIndex) -> Self {
+        Self { index, seen: Arc::new(Mutex::new(LruCache::new(SEEN))) }
+    }
+
+    /// The row without its content, where the stream is known as far as this.
+    fn known(&self, key: &str, at: StreamVersion) -> Option<Row> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = seen.get(key).copied().filter(|seen| seen.version == at)?;
+        Some(if seen.withdrawn { Row::tombstone(key, version(at)) } else { Row::new(key, version(at)) })
+    }
+
+    fn remember(&self, row: &Row) {
+        let Some(version) = row.version else { return };
+        let seen = SeenProduct { version: StreamVersion(version.count()), withdrawn: row.deleted };
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).put(row.key.clone(), seen);
     }
 
     pub(super) async fn events(&self, key: &str) -> Result<Vec<RecordedEvent>, Fault> {
@@ -192,9 +220,23 @@ impl RowSet for ProductEvents {
     }
 
     async fn page(&self, read: PageRead) -> Result<Vec<Row>, Fault> {
-        // Whether a product was withdrawn stands in its last event: streams of products are short.
         let page = self.index.page("product", read.range.after, read.range.through, read.limit).await?;
-        self.by_key(page.into_iter().map(|(key, _)| key).collect(), read.detail).await
+        if read.detail == Detail::Content {
+            return self.by_key(page.into_iter().map(|(key, _)| key).collect(), read.detail).await;
+        }
+        // Whether a product was withdrawn stands in its last event. Streams of products are short, but there are many.
+        let (mut rows, mut unknown) = (BTreeMap::new(), Vec::new());
+        for (key, at) in page {
+            match self.known(&key, at) {
+                Some(row) => drop(rows.insert(key, row)),
+                None => unknown.push(key),
+            }
+        }
+        for row in self.by_key(unknown, read.detail).await? {
+            self.remember(&row);
+            rows.insert(row.key.clone(), Row { content: None, ..row });
+        }
+        Ok(rows.into_values().collect())
     }
 
     async fn by_key(&self, mut keys: Vec<String>, _: Detail) -> Result<Vec<Row>, Fault> {

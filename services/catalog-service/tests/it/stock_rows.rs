@@ -1,10 +1,12 @@
-//! Stocks as the monitor reads them: folded from their streams, going on where they were folded before.
+//! Stocks and products as the monitor reads them: from their streams, going on where they were read before.
 
 use std::sync::Arc;
 
-use madrigal_catalog_service::row_sets::StockEvents;
-use madrigal_consistency::{Detail, Row, RowSet};
-use madrigal_core::{CallContext, EventType, ExpectedVersion, Host, JsonBytes, NewEvent, RowVersion};
+use madrigal_catalog_service::commands::{Command, ProductChange};
+use madrigal_catalog_service::row_sets::{ProductEvents, StockEvents};
+use madrigal_consistency::row_set::PageRead;
+use madrigal_consistency::{Detail, KeyRange, Row, RowSet};
+use madrigal_core::{CallContext, EventType, ExpectedVersion, Host, JsonBytes, NewEvent, RowVersion, StreamVersion};
 use madrigal_event_store::{DynEventStore, EventStore, StreamAppend};
 use madrigal_sqlite::StreamIndex;
 
@@ -26,11 +28,14 @@ impl Shop {
         Self { host, store, desk, dir: tempfile::tempdir().unwrap() }
     }
 
-    /// Stocks that were not looked at before.
-    async fn stocks(&self, file: &str) -> StockEvents {
+    /// Streams that were not looked at before.
+    async fn index(&self, file: &str) -> StreamIndex {
         let store = Arc::clone(&self.store) as DynEventStore;
-        let index = StreamIndex::open(self.dir.path().join(file), store, &["product", "stock", "rating"]);
-        StockEvents::new(index.await.unwrap())
+        StreamIndex::open(self.dir.path().join(file), store, &["product", "stock", "rating"]).await.unwrap()
+    }
+
+    async fn stocks(&self, file: &str) -> StockEvents {
+        StockEvents::new(self.index(file).await)
     }
 
     async fn change(&self, times: i64) {
@@ -105,4 +110,45 @@ async fn what_cannot_be_read_is_told_whatever_was_read_before() {
     }
     let fresh = shop.stocks("fresh").await;
     assert_eq!(history(&kept, 1, 2).await, history(&fresh, 1, 2).await);
+}
+
+#[tokio::test]
+async fn a_stock_is_of_a_product_or_has_events_and_one_that_nothing_happened_to_costs_no_read() {
+    let shop = Shop::new().await;
+    shop.desk.create("viol", 0).await;
+    let stocks = shop.stocks("kept").await;
+    let keys = ["viol", "harp", "lute"].map(str::to_owned).to_vec();
+    for reads in [1, 0] {
+        shop.store.events_read();
+        let rows = stocks.by_key(keys.clone(), Detail::Content).await.unwrap();
+        assert_eq!(shop.store.events_read(), reads);
+        let told: Vec<_> = rows.iter().map(|row| (row.key.as_str(), row.version.unwrap().count())).collect();
+        assert_eq!(told, [("lute", 1), ("viol", 0)]);
+        assert_eq!(rows[1].content.as_ref().unwrap().get("onHand"), Some(&serde_json::json!(0)));
+    }
+}
+
+#[tokio::test]
+async fn products_are_listed_by_versions_and_read_again_where_they_moved_only() {
+    let shop = Shop::new().await;
+    shop.desk.create("viol", 0).await;
+    let products = ProductEvents::new(shop.index("kept").await);
+    let list = async |products: &ProductEvents| {
+        let range = KeyRange { after: None, through: None };
+        let rows = products.page(PageRead { range, limit: 100, detail: Detail::Versions }).await.unwrap();
+        rows.into_iter().map(|row| (row.key, row.version.unwrap().count(), row.deleted)).collect::<Vec<_>>()
+    };
+    let mut expected = vec![("lute".to_owned(), 1, false), ("viol".to_owned(), 1, false)];
+    for reads in [2, 0] {
+        shop.store.events_read();
+        assert_eq!((list(&products).await, shop.store.events_read()), (expected.clone(), reads));
+    }
+    let change = ProductChange::Withdraw { expected: StreamVersion(1) };
+    shop.desk.ask(Command::ChangeProduct { product: id("viol"), change }).await.unwrap();
+    expected[1] = ("viol".to_owned(), 2, true);
+    for reads in [2, 0] {
+        shop.store.events_read();
+        assert_eq!((list(&products).await, shop.store.events_read()), (expected.clone(), reads));
+    }
+    assert_eq!(list(&ProductEvents::new(shop.index("fresh").await)).await, expected);
 }
