@@ -10,13 +10,13 @@ use tantivy::indexer::IndexWriterOptions;
 use tantivy::query::TermQuery;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{
-    DocId, DocSet, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, SegmentReader, TERMINATED, TantivyError,
-    Term, columnar,
+    DocAddress, DocId, DocSet, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, SegmentReader, TERMINATED,
+    TantivyError, Term, columnar,
 };
 
 use crate::facets::Counting;
 use crate::page::Page;
-use crate::request::{Found, Place, SearchRequest, Sort};
+use crate::request::{Found, SearchRequest, Sort};
 use crate::schema::{ANALYZER, Built, DIGEST, Document, FieldKind, IndexSchema};
 use crate::{analysis, fault, query};
 
@@ -280,21 +280,16 @@ impl Snapshot {
     /// Safe: reads only.
     pub async fn digests(&self, after: Option<String>, limit: usize) -> Result<Vec<(String, u64)>, Fault> {
         let snapshot = self.clone();
-        let read = tasks::blocking(move || snapshot.read_digests(after, limit)).await;
+        let read = tasks::blocking(move || snapshot.read_digests(after.as_deref(), limit)).await;
         read.map_err(|error| fault::cut("digests", error))?.map_err(|error| fault::of("digests", error))
     }
 
-    fn read_digests(&self, after: Option<String>, limit: usize) -> Result<Vec<(String, u64)>, TantivyError> {
-        let after = after.map(|key| Place { values: Vec::new(), key });
-        let page = Page { sort: Vec::new(), after, limit: limit.clamp(1, SearchRequest::MAX_LIMIT) };
-        let found = self.searcher.search(&tantivy::query::AllQuery, &page)?;
-        let digest = |segment: u32| self.searcher.segment_reader(segment).fast_fields().u64(DIGEST);
-        let columns = (0..u32::try_from(self.searcher.segment_readers().len()).unwrap_or(u32::MAX)).map(digest);
+    fn read_digests(&self, after: Option<&str>, limit: usize) -> Result<Vec<(String, u64)>, TantivyError> {
+        let columns = self.searcher.segment_readers().iter().map(|segment| segment.fast_fields().u64(DIGEST));
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
-        let digests = found.into_iter().map(|on_page| {
-            let column = columns.get(on_page.address.segment_ord as usize);
-            let digest = column.and_then(|column| column.first(on_page.address.doc_id)).unwrap_or_default();
-            (on_page.place.key, digest)
+        let digests = self.keys_after(after, limit)?.into_iter().map(|(key, at)| {
+            let column = columns.get(at.segment_ord as usize);
+            (key, column.and_then(|column| column.first(at.doc_id)).unwrap_or_default())
         });
         Ok(digests.collect())
     }
@@ -314,26 +309,51 @@ impl Snapshot {
         limit: usize,
     ) -> Result<Vec<(String, Option<i64>)>, Fault> {
         let snapshot = self.clone();
-        let read = tasks::blocking(move || snapshot.read_integers(field, after, limit)).await;
+        let read = tasks::blocking(move || snapshot.read_integers(field, after.as_deref(), limit)).await;
         read.map_err(|error| fault::cut("integers", error))?.map_err(|error| fault::of("integers", error))
     }
 
     fn read_integers(
         &self,
         field: &'static str,
-        after: Option<String>,
+        after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(String, Option<i64>)>, TantivyError> {
-        let after = after.map(|key| Place { values: Vec::new(), key });
-        let page = Page { sort: Vec::new(), after, limit: limit.clamp(1, SearchRequest::MAX_LIMIT) };
-        let found = self.searcher.search(&tantivy::query::AllQuery, &page)?;
         let columns = self.searcher.segment_readers().iter().map(|segment| segment.fast_fields().i64(field));
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
-        let numbers = found.into_iter().map(|on_page| {
-            let column = columns.get(on_page.address.segment_ord as usize);
-            (on_page.place.key, column.and_then(|column| column.first(on_page.address.doc_id)))
+        let numbers = self.keys_after(after, limit)?.into_iter().map(|(key, at)| {
+            let column = columns.get(at.segment_ord as usize);
+            (key, column.and_then(|column| column.first(at.doc_id)))
         });
         Ok(numbers.collect())
+    }
+
+    /// The next keys after one, with the places of their documents, in order. Each segment has its keys in order: what comes
+    /// before or after the page is not looked at.
+    fn keys_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<(String, DocAddress)>, TantivyError> {
+        let limit = limit.clamp(1, SearchRequest::MAX_LIMIT);
+        let mut found = Vec::new();
+        for (ordinal, segment) in (0..).zip(self.searcher.segment_readers()) {
+            let keyed = segment.inverted_index(self.parts.built.key)?;
+            // No key is empty.
+            let range = keyed.terms().range().gt(after.unwrap_or_default());
+            let (mut keys, mut here) = (range.into_stream()?, 0);
+            while here < limit && keys.advance() {
+                let mut documents = keyed.read_postings_from_terminfo(keys.value(), IndexRecordOption::Basic)?;
+                while documents.doc() != TERMINATED {
+                    let document = documents.doc();
+                    if !segment.is_deleted(document) {
+                        let key = String::from_utf8_lossy(keys.key()).into_owned();
+                        found.push((key, DocAddress::new(ordinal, document)));
+                        here += 1;
+                    }
+                    documents.advance();
+                }
+            }
+        }
+        found.sort_unstable();
+        found.truncate(limit);
+        Ok(found)
     }
 
     /// The digest of one document, if it is there.
@@ -412,7 +432,7 @@ impl Snapshot {
         Ok(columns)
     }
 
-    fn address(&self, key: &str) -> Result<Option<tantivy::DocAddress>, TantivyError> {
+    fn address(&self, key: &str) -> Result<Option<DocAddress>, TantivyError> {
         let term = Term::from_field_text(self.parts.built.key, key);
         let query = TermQuery::new(term, IndexRecordOption::Basic);
         let found = self.searcher.search(&query, &Page { sort: Vec::new(), after: None, limit: 1 })?;

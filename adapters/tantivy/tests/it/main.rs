@@ -78,6 +78,29 @@ async fn what_documents_show_is_read_for_many_over_all_segments() {
 }
 
 #[tokio::test]
+async fn keys_are_paged_in_order_over_all_segments() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = filled(dir.path()).await;
+    index
+        .commit(vec![product("2", "Tea", "", "Ceylon", 402), product("11", "Rice", "", "Alm", 7)], at(6))
+        .await
+        .unwrap();
+    index.commit(vec![Change::Delete("3".to_owned())], at(7)).await.unwrap();
+    let page = async |after: Option<&str>, limit: usize| {
+        let page = index.snapshot().integers("price", after.map(str::to_owned), limit).await.unwrap();
+        page.into_iter().map(|(key, price)| format!("{key} {}", price.unwrap())).collect::<Vec<_>>()
+    };
+    let all = ["1 500", "11 7", "2 402", "4 333"];
+    assert_eq!(page(None, 10).await, all);
+    for (after, limit, expected) in
+        [(None, 2, &all[..2]), (Some("1"), 1, &all[1..2]), (Some("11"), 10, &all[2..]), (Some("3"), 9, &all[3..])]
+    {
+        assert_eq!(page(after, limit).await, expected, "after {after:?}");
+    }
+    assert!(page(Some("4"), 10).await.is_empty());
+}
+
+#[tokio::test]
 async fn every_word_must_be_found_and_names_count_more() {
     let dir = tempfile::tempdir().unwrap();
     let index = filled(dir.path()).await;
