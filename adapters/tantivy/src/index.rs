@@ -339,15 +339,11 @@ impl Snapshot {
             let range = keyed.terms().range().gt(after.unwrap_or_default());
             let (mut keys, mut here) = (range.into_stream()?, 0);
             while here < limit && keys.advance() {
-                let mut documents = keyed.read_postings_from_terminfo(keys.value(), IndexRecordOption::Basic)?;
-                while documents.doc() != TERMINATED {
-                    let document = documents.doc();
-                    if !segment.is_deleted(document) {
-                        let key = String::from_utf8_lossy(keys.key()).into_owned();
-                        found.push((key, DocAddress::new(ordinal, document)));
-                        here += 1;
-                    }
-                    documents.advance();
+                let documents = keyed.read_postings_from_terminfo(keys.value(), IndexRecordOption::Basic)?;
+                for document in alive(segment, documents) {
+                    let key = String::from_utf8_lossy(keys.key()).into_owned();
+                    found.push((key, DocAddress::new(ordinal, document)));
+                    here += 1;
                 }
             }
         }
@@ -400,16 +396,12 @@ impl Snapshot {
             let mut columns = None;
             for (key, shown) in keys.iter().zip(&mut shown) {
                 let term = Term::from_field_text(self.parts.built.key, key);
-                let Some(mut documents) = keyed.read_postings(&term, IndexRecordOption::Basic)? else { continue };
-                while documents.doc() != TERMINATED {
-                    let document = documents.doc();
-                    if !segment.is_deleted(document) {
-                        if columns.is_none() {
-                            columns = Some(self.columns(segment)?);
-                        }
-                        *shown = columns.as_deref().map(|columns| read_columns(columns, document)).transpose()?;
+                let Some(documents) = keyed.read_postings(&term, IndexRecordOption::Basic)? else { continue };
+                for document in alive(segment, documents) {
+                    if columns.is_none() {
+                        columns = Some(self.columns(segment)?);
                     }
-                    documents.advance();
+                    *shown = columns.as_deref().map(|columns| read_columns(columns, document)).transpose()?;
                 }
             }
         }
@@ -444,6 +436,16 @@ impl Snapshot {
         let column = self.searcher.segment_reader(address.segment_ord).fast_fields().u64(DIGEST)?;
         Ok(column.first(address.doc_id))
     }
+}
+
+/// The documents of a term that are not deleted.
+fn alive(segment: &SegmentReader, mut documents: impl DocSet) -> impl Iterator<Item = DocId> {
+    let all = std::iter::from_fn(move || {
+        let document = documents.doc();
+        documents.advance();
+        (document != TERMINATED).then_some(document)
+    });
+    all.filter(|document| !segment.is_deleted(*document))
 }
 
 /// What a document has in the fields that are kept beside the index, by field.
