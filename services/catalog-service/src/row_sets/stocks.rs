@@ -21,8 +21,9 @@ use crate::domain::{Stock, StockEvent};
 /// The fields of a stock's content.
 pub(super) const STOCK_FIELDS: &[&str] =
     &["received", "adjusted", "onHand", "reserved", "sold", "available", "inStock"];
-/// Of how many stocks it is kept what folding them came to, the most recently read: about 200 bytes each.
-const KEPT: NonZeroUsize = NonZeroUsize::new(32_768).unwrap();
+/// Of how many stocks it is kept what folding them came to, the most recently read: about 250 bytes each. A catalogue with
+/// more is read from its streams in each sweep, from the first stock to the last.
+const KEPT: NonZeroUsize = NonZeroUsize::new(131_072).unwrap();
 
 /// The stocks as their streams tell them: one for each product, empty where it has no stream.
 #[derive(Debug, Clone)]

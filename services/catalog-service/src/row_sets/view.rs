@@ -6,9 +6,10 @@ use madrigal_consistency::row_set::PageRead;
 use madrigal_consistency::{
     Content, Damage, Detail, KeyRange, Planted, RepairRow, Repaired, Row, RowSet, Seen, SetDescription,
 };
-use madrigal_core::{Fault, JsonBytes, Position, PositionToken};
+use madrigal_core::{Fault, JsonBytes, Position, PositionToken, StreamVersion};
 use madrigal_projection::{Mended, Projection, ProjectionRunner, Query, StoredRow, ViewStore};
 use madrigal_sqlite::SqliteViews;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::stocks::{STOCK_FIELDS, StockEvents, stock_content};
@@ -46,6 +47,52 @@ fn stock_of(key: &str, stored: &StoredRow) -> Row {
     match stored.body.decode::<ProductRow>() {
         Ok(row) => Row::new(key, version(row.stock_version)).with_content(stock_content(&row.stock)),
         Err(_) => unreadable(key, stored),
+    }
+}
+
+/// What a sweep by versions reads of a row: the rest of it, most of its bytes, is passed over.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Versions {
+    product: Withdrawn,
+    version: StreamVersion,
+    stock_version: StreamVersion,
+}
+
+/// See [`Versions`].
+#[derive(Debug, Deserialize)]
+struct Withdrawn {
+    withdrawn: bool,
+}
+
+fn product_version_of(key: &str, stored: &StoredRow) -> Row {
+    match stored.body.decode::<Versions>() {
+        Ok(row) if row.product.withdrawn => Row::tombstone(key, version(row.version)),
+        Ok(row) => Row::new(key, version(row.version)),
+        Err(_) => unreadable(key, stored),
+    }
+}
+
+fn stock_version_of(key: &str, stored: &StoredRow) -> Row {
+    match stored.body.decode::<Versions>() {
+        Ok(row) => Row::new(key, version(row.stock_version)),
+        Err(_) => unreadable(key, stored),
+    }
+}
+
+/// How pages of products are read; rows that are asked for by their keys have their contents, for whoever wants to repair them.
+const fn products(detail: Detail) -> Of {
+    match detail {
+        Detail::Versions => product_version_of,
+        Detail::Content => product_of,
+    }
+}
+
+/// How pages of stocks are read.
+const fn stocks(detail: Detail) -> Of {
+    match detail {
+        Detail::Versions => stock_version_of,
+        Detail::Content => stock_of,
     }
 }
 
@@ -169,7 +216,7 @@ impl RowSet for ProductViewRows {
     }
 
     async fn page(&self, read: PageRead) -> Result<Vec<Row>, Fault> {
-        self.read(read.range, read.limit, product_of).await
+        self.read(read.range, read.limit, products(read.detail)).await
     }
 
     async fn by_key(&self, keys: Vec<String>, _: Detail) -> Result<Vec<Row>, Fault> {
@@ -202,7 +249,7 @@ impl RowSet for StockViewRows {
     }
 
     async fn page(&self, read: PageRead) -> Result<Vec<Row>, Fault> {
-        self.view.read(read.range, read.limit, stock_of).await
+        self.view.read(read.range, read.limit, stocks(read.detail)).await
     }
 
     async fn by_key(&self, keys: Vec<String>, _: Detail) -> Result<Vec<Row>, Fault> {
