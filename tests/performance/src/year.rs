@@ -163,7 +163,10 @@ fn tell(seen: &Seen, options: &Options, report: &mut Report) {
     if (options.changes, options.checks) == GOAL {
         report.goal("rows called divergent in all checks", Wanted::AtMost(0.0), seen.divergent() as f64);
         report.goal("least share of a pair's rows verified in a check, %", Wanted::AtLeast(95.0), seen.least_share());
-        report.goal("oldest verifiedThrough of a pair, s", Wanted::AtMost(5.0), seen.oldest().as_secs_f64());
+        for (deep, by) in [(false, "versions"), (true, "content")] {
+            let name = format!("oldest verifiedThrough of a pair in checks by {by}, s");
+            report.goal(&name, Wanted::AtMost(5.0), seen.oldest(deep).as_secs_f64());
+        }
     }
 }
 

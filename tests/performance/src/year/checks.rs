@@ -143,7 +143,8 @@ struct OfPair {
     divergent: u64,
     most_unverified: u64,
     least_verified: f64,
-    oldest: Duration,
+    /// In checks by versions, and in those by content.
+    oldest: [Duration; 2],
     troubles: Vec<String>,
 }
 
@@ -161,7 +162,8 @@ impl Seen {
             of.divergent += pair.divergent;
             of.most_unverified = of.most_unverified.max(pair.unverified);
             of.least_verified = of.least_verified.min(verified);
-            of.oldest = of.oldest.max(pair.age);
+            let oldest = &mut of.oldest[usize::from(check.deep)];
+            *oldest = (*oldest).max(pair.age);
             of.troubles.extend(pair.trouble);
         }
     }
@@ -174,8 +176,9 @@ impl Seen {
         self.pairs.values().map(|pair| pair.least_verified).fold(100.0, f64::min)
     }
 
-    pub(super) fn oldest(&self) -> Duration {
-        self.pairs.values().map(|pair| pair.oldest).max().unwrap_or_default()
+    /// The oldest `verifiedThrough` of a pair when its report was put together, in checks by content or by versions.
+    pub(super) fn oldest(&self, deep: bool) -> Duration {
+        self.pairs.values().map(|pair| pair.oldest[usize::from(deep)]).max().unwrap_or_default()
     }
 
     /// Pairs of which a row was called divergent, or that could not be checked.
@@ -197,18 +200,19 @@ impl Seen {
                 self.longest.as_secs_f64()
             ),
             format!(
-                "{:<20} {:>9} {:>10} {:>16} {:>12} {:>10}",
-                "pair", "rows", "divergent", "most unverified", "verified %", "oldest s"
+                "{:<20} {:>9} {:>10} {:>16} {:>12} {:>10} {:>10}",
+                "pair", "rows", "divergent", "most unverified", "verified %", "oldest s", "by content"
             ),
         ];
         lines.extend(self.pairs.iter().map(|(name, pair)| {
             format!(
-                "{name:<20} {:>9} {:>10} {:>16} {:>12.2} {:>10.2}",
+                "{name:<20} {:>9} {:>10} {:>16} {:>12.2} {:>10.2} {:>10.2}",
                 pair.rows,
                 pair.divergent,
                 pair.most_unverified,
                 pair.least_verified,
-                pair.oldest.as_secs_f64()
+                pair.oldest[0].as_secs_f64(),
+                pair.oldest[1].as_secs_f64()
             )
         }));
         lines.extend(self.pairs.iter().filter_map(|(name, pair)| {
@@ -226,7 +230,8 @@ impl Seen {
                 json!({
                     "pair": name, "checks": pair.checks, "rows": pair.rows, "divergent": pair.divergent,
                     "mostUnverified": pair.most_unverified, "leastVerifiedPercent": pair.least_verified,
-                    "oldestVerifiedThroughSeconds": pair.oldest.as_secs_f64(), "troubles": pair.troubles.len(),
+                    "oldestVerifiedThroughSeconds": pair.oldest[0].as_secs_f64(),
+                    "oldestByContentSeconds": pair.oldest[1].as_secs_f64(), "troubles": pair.troubles.len(),
                 })
             })
             .collect();
@@ -258,7 +263,8 @@ mod tests {
             seen.take(check(unverified, 0, None));
         }
         assert!((seen.least_share() - 90.0).abs() < 1e-9);
-        assert_eq!((seen.oldest(), seen.divergent()), (Duration::from_secs(3), 0));
+        assert_eq!((seen.oldest(false), seen.divergent()), (Duration::from_secs(3), 0));
+        assert_eq!(seen.oldest(true), Duration::ZERO);
         assert!(seen.false_alarms().is_empty());
     }
 
