@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use madrigal_core::{Fault, Position, StreamVersion};
-use madrigal_event_store::{DynEventStore, ReadError};
+use madrigal_event_store::DynEventStore;
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, params, params_from_iter};
 
@@ -133,10 +133,12 @@ impl StreamIndex {
     }
 
     async fn follow_some(&self, after: Position) -> Result<Position, Fault> {
-        let read = self.parts.store.read_log(after, EVENTS_AT_ONCE).await.map_err(|error| match error {
-            ReadError::Fault(fault) => fault,
-            other => Fault::not_applied("sqlite", "index-streams", other),
-        })?;
+        let read = self
+            .parts
+            .store
+            .read_log(after, EVENTS_AT_ONCE)
+            .await
+            .map_err(|error| error.into_fault("sqlite", "index-streams"))?;
         let mut heads: HashMap<(&'static str, String), StreamVersion> = HashMap::new();
         for event in &read.events {
             let category = event.stream.category();

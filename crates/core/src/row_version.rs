@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::StreamVersion;
+
 /// The version of one row at its owner: the epoch of the owner's store, then the owner's own count.
 ///
 /// A restore raises the epoch, so that what is written after it is newer than what any copy has seen. Both fit into 63
@@ -26,6 +28,18 @@ impl RowVersion {
 
     /// The highest count.
     pub const MAX_COUNT: u64 = (1 << Self::COUNT_BITS) - 1;
+
+    /// The epoch of every owner: there is no other one until there are restores.
+    pub const FIRST_EPOCH: u16 = 1;
+
+    /// The last version in the first epoch: newer than whatever an owner says of a row in it, as a tombstone should be of which
+    /// nobody knows the version.
+    pub const LAST_OF_FIRST_EPOCH: Self = Self(((Self::FIRST_EPOCH as u64) << Self::COUNT_BITS) | Self::MAX_COUNT);
+
+    /// The version of a row that a stream of this version tells, in the first epoch; `None` above [`RowVersion::MAX_COUNT`].
+    pub fn of_stream(stream: StreamVersion) -> Option<Self> {
+        Self::new(Self::FIRST_EPOCH, stream.0).ok()
+    }
 
     /// The version `count` in `epoch`.
     ///

@@ -4,7 +4,7 @@
 //! [`JournalEventStore`] (durable, embedded) and [`MemoryEventStore`] (the reference: the rules, written as plainly as
 //! possible). Modules in reading order:
 //!
-//! * [`port`], [`limits`]: what a store promises, and how much a call may bring;
+//! * [`port`], [`limits`]: what a store promises, and how much a call may bring; [`reads`]: a whole stream, and which ones changed;
 //! * [`journal_store`]: the journal's; inside: `envelope` (an event's bytes), `index` (streams and event ids), `tail` (the newest events);
 //! * [`memory`]: the reference;
 //! * [`aggregate`]: decisions over a stream; [`conflict`]: deciding again; [`upcaster`]: old events; [`snapshot`]: cached states, and their port;
@@ -18,6 +18,7 @@ pub mod journal_store;
 pub mod limits;
 pub mod memory;
 pub mod port;
+pub mod reads;
 pub mod snapshot;
 pub mod subscription;
 mod tail;
@@ -32,6 +33,7 @@ pub use port::{
     AppendError, Appended, DynEventStore, EventStore, LogRead, ReadError, StoreTrouble, StreamAppend, StreamRead,
     StreamSlice, WaitError,
 };
+pub use reads::{changed_streams, whole_stream};
 pub use snapshot::{MemorySnapshots, Snapshot, SnapshotStore};
 pub use subscription::{Checkpoint, Subscription, subscribe};
 pub use upcaster::{UpcastError, Upcasters};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use madrigal_core::{
-    EventId, ExpectedVersion, Fault, FaultCause, LogEpoch, LogName, NewEvent, Position, RecordedEvent, StreamName,
-    StreamVersion,
+    EventId, ExpectedVersion, Fault, FaultCause, LogEpoch, LogName, NewEvent, Position, PositionToken, RecordedEvent,
+    StreamName, StreamVersion,
 };
 
 /// Events for one stream.
@@ -97,6 +97,16 @@ pub enum ReadError {
     /// The engine broke.
     #[error(transparent)]
     Fault(#[from] Fault),
+}
+
+impl ReadError {
+    /// As a fault of this call: a reader that stands elsewhere has read nothing.
+    pub fn into_fault(self, component: &'static str, operation: &'static str) -> Fault {
+        match self {
+            Self::Fault(fault) => fault,
+            other => Fault::not_applied(component, operation, other),
+        }
+    }
 }
 
 /// Why a wait for a position ended without it.
@@ -215,6 +225,11 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// The last durable position.
     fn end(&self) -> Position;
+
+    /// The token of a position in this log.
+    fn token(&self, position: Position) -> PositionToken {
+        PositionToken::of(self.log().clone(), self.epoch(), position)
+    }
 
     /// What keeps it from taking events, now or soon; for those who watch. Told from memory.
     fn trouble(&self) -> Option<StoreTrouble> {

@@ -19,7 +19,7 @@ use madrigal_catalog_service::commands::{Command, ProductChange, StockDesk};
 use madrigal_catalog_service::domain::{Details, Price, ProductId, ProductStatus, SagaKey};
 use madrigal_catalog_service::{CatalogConfig, CatalogNeighbours, CatalogService};
 use madrigal_core::tasks::{self, StopSignal};
-use madrigal_core::{BasisPoints, CallContext, Currency, Host, PositionToken};
+use madrigal_core::{BasisPoints, CallContext, Currency, Host};
 use madrigal_http::testing::send;
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -43,7 +43,7 @@ async fn main() -> Result<(), Failure> {
         stock_up(&service.desk(), &host, products).await?;
         let router = service.router();
         let store = service.store();
-        let position = PositionToken::of(store.log().clone(), store.epoch(), store.end()).to_string();
+        let position = store.token(store.end()).to_string();
         let headers = [("madrigal-position", position.as_str())];
         while send(&router, Method::GET, "/v1/products/search?limit=1", &headers, ()).await.0 != 200 {}
         let zipf = Zipf::new(products);

@@ -8,7 +8,7 @@ use madrigal_contracts::books::{
 };
 use madrigal_contracts::catalog::ProductQuantity;
 use madrigal_core::{CallContext, Fault};
-use madrigal_event_store::{DynEventStore, ReadError};
+use madrigal_event_store::DynEventStore;
 use madrigal_http::Answer;
 
 use crate::domain::{Reservation, SagaKey, Standing};
@@ -36,10 +36,11 @@ impl Answer<ListMovedSagas> for SagaReservations {
         if call.limit == 0 || call.after >= end {
             return Ok(MovedSagas { through: call.after, end, ..MovedSagas::default() });
         }
-        let read = self.store.read_log(call.after, call.limit.min(MAX_EVENTS)).await.map_err(|error| match error {
-            ReadError::Fault(fault) => fault,
-            other => Fault::not_applied("catalog-service", "list-moved-sagas", other),
-        })?;
+        let read = self
+            .store
+            .read_log(call.after, call.limit.min(MAX_EVENTS))
+            .await
+            .map_err(|error| error.into_fault("catalog-service", "list-moved-sagas"))?;
         let through = call.through.map_or(read.scanned_through, |through| through.min(read.scanned_through));
         let moved = read.events.iter().filter(|event| event.position <= through);
         let moved = moved.filter(|event| event.stream.category() == SagaKey::CATEGORY);

@@ -161,7 +161,7 @@ impl MailStore {
 
     /// The token of a position in this store.
     pub fn token(&self, position: Position) -> PositionToken {
-        PositionToken::of(self.events.log().clone(), self.events.epoch(), position)
+        self.events.token(position)
     }
 }
 

@@ -8,7 +8,7 @@ use madrigal_contracts::books::{ListMovedSagas, MAX_EVENTS, MAX_SAGAS, MovedSaga
 use madrigal_contracts::catalog::ProductQuantity;
 use madrigal_core::money::Totals;
 use madrigal_core::{CallContext, Fault, Money, RecordedEvent, StreamName, StreamVersion};
-use madrigal_event_store::{DynEventStore, ReadError, StreamRead};
+use madrigal_event_store::{DynEventStore, StreamRead, whole_stream};
 use madrigal_http::Answer;
 use madrigal_saga::directory::summary;
 use madrigal_saga::{SagaId, SagaSummary};
@@ -39,7 +39,11 @@ impl SagaOrders {
         if call.limit == 0 || call.after >= end {
             return Ok(MovedSagas { through: call.after, end, ..MovedSagas::default() });
         }
-        let read = self.store.read_log(call.after, call.limit.min(MAX_EVENTS)).await.map_err(unread)?;
+        let read = self
+            .store
+            .read_log(call.after, call.limit.min(MAX_EVENTS))
+            .await
+            .map_err(|error| error.into_fault("order-service", "list-moved-sagas"))?;
         let last = call.through.map_or(read.scanned_through, |through| through.min(read.scanned_through));
         let mut firsts: BTreeMap<SagaId, Option<Started>> = BTreeMap::new();
         let mut begun = 0;
@@ -134,18 +138,8 @@ impl SagaOrders {
         Ok(order.map(|order| (order, summary)))
     }
 
-    /// Every event of a stream, in order.
     async fn stream(&self, stream: &StreamName) -> Result<Vec<RecordedEvent>, Fault> {
-        let (mut events, mut after) = (Vec::new(), StreamVersion::NONE);
-        loop {
-            let slice = self.store.read_stream(stream, StreamRead::after(after)).await?;
-            let more = slice.has_more();
-            after = slice.events.last().map_or(after, RecordedEvent::version);
-            events.extend(slice.events);
-            if !more {
-                return Ok(events);
-            }
-        }
+        whole_stream(&*self.store, stream, StreamVersion::NONE).await
     }
 }
 
@@ -153,13 +147,6 @@ impl SagaOrders {
 fn is_over(records: &[RecordedEvent]) -> bool {
     let summary = records.iter().fold(None, |row: Option<SagaSummary>, record| summary::apply(row, record));
     summary.is_some_and(|summary| summary.state.is_ended())
-}
-
-fn unread(error: ReadError) -> Fault {
-    match error {
-        ReadError::Fault(fault) => fault,
-        other => Fault::not_applied("order-service", "list-moved-sagas", other),
-    }
 }
 
 #[async_trait]

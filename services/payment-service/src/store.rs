@@ -114,7 +114,7 @@ impl PaymentStore {
 
     /// The token of a position in this store.
     pub fn token(&self, position: Position) -> PositionToken {
-        PositionToken::of(self.events.log().clone(), self.events.epoch(), position)
+        self.events.token(position)
     }
 }
 

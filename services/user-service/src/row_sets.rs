@@ -16,9 +16,6 @@ use crate::models::User;
 use crate::repositories::users;
 use crate::state::ServiceState;
 
-/// The epoch of versions: 1 until restores exist.
-const EPOCH: u16 = 1;
-
 /// The users.
 #[derive(Clone)]
 pub(crate) struct UserTable {
@@ -33,7 +30,7 @@ impl UserTable {
 
 fn row(user: &User, detail: Detail) -> Row {
     let key = number_key(u64::try_from(user.id.0).unwrap_or_default());
-    let row = Row::new(key, RowVersion::new(EPOCH, user.version.0).ok());
+    let row = Row::new(key, RowVersion::of_stream(user.version));
     match detail {
         Detail::Versions => row,
         Detail::Content => row.with_content(user_content(&serde_json::json!(user))),
@@ -99,7 +96,7 @@ impl RowSet for UserTable {
     /// What users were is not kept. A number that was given out and is nobody's was deleted, and never returns: its last
     /// version is a tombstone that is newer than everything of it.
     async fn history(&self, key: &str, _: RowVersion, last: RowVersion) -> Result<Option<Vec<Row>>, Fault> {
-        let gone = Row::tombstone(key, RowVersion::new(EPOCH, RowVersion::MAX_COUNT).ok());
+        let gone = Row::tombstone(key, Some(RowVersion::LAST_OF_FIRST_EPOCH));
         let Some(id) = id_of(key).filter(|_| gone.version == Some(last)) else { return Ok(None) };
         let read = self.state.users.read("read-deleted-user", move |connection| {
             let highest = users::highest_id(connection)?;

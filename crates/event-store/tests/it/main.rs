@@ -6,6 +6,7 @@ mod disk;
 mod index;
 #[path = "../../examples/orders.rs"]
 mod orders;
+mod reads;
 
 #[test]
 fn the_example_runs() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use madrigal_core::{Fault, PositionToken, RecordedEvent};
+use madrigal_core::{Fault, RecordedEvent};
 use madrigal_event_store::DynEventStore;
 use madrigal_projection::{ApplyError, Columns, Interest, Projection, Query, ViewReader, Viewed};
 
@@ -116,7 +116,7 @@ const LOOKED_AT: usize = 10 * (Query::MAX_ROWS - 1);
 #[async_trait]
 impl SagaDirectory for ViewDirectory {
     async fn caught_up(&self, limit: Duration) -> Result<(), Fault> {
-        let token = PositionToken::of(self.store.log().clone(), self.store.epoch(), self.store.end());
+        let token = self.store.token(self.store.end());
         let waited = self.reader.wait_for(&token, limit).await;
         waited.map_err(|behind| Fault::not_applied("saga-directory", "catch up", behind))
     }

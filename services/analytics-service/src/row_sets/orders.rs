@@ -35,8 +35,6 @@ const FIELDS: &[&str] = &[
     "finalAmount",
     "productIds",
 ];
-/// The epoch of versions: 1 until restores exist.
-const EPOCH: u16 = 1;
 
 /// The facts, as a copy of the orders' streams.
 #[derive(Debug, Clone)]
@@ -175,7 +173,7 @@ fn recompute<'a>(tx: &Transaction<'_>, facts: impl Iterator<Item = &'a OrderFact
 }
 
 fn version_of(version: i64) -> Option<RowVersion> {
-    u64::try_from(version).ok().and_then(|count| RowVersion::new(EPOCH, count).ok())
+    u64::try_from(version).ok().and_then(|count| RowVersion::new(RowVersion::FIRST_EPOCH, count).ok())
 }
 
 /// One row with its content.

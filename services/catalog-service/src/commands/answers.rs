@@ -36,7 +36,7 @@ impl CatalogAnswers {
     }
 
     fn token(&self, position: Position) -> PositionToken {
-        PositionToken::of(self.store.log().clone(), self.store.epoch(), position)
+        self.store.token(position)
     }
 
     async fn undo(&self, context: CallContext, command: Command) -> Result<Undone, Fault> {

@@ -12,8 +12,8 @@ use std::time::Duration;
 use lru::LruCache;
 use madrigal_core::spans::{BatchSpans, Doing};
 use madrigal_core::tasks::{self, Instant, StopSignal};
-use madrigal_core::{Fault, Host, Position, PositionToken, RecordedEvent, StreamVersion, Timestamp};
-use madrigal_event_store::{DynEventStore, ReadError, WaitError};
+use madrigal_core::{Fault, Host, Position, RecordedEvent, StreamVersion, Timestamp};
+use madrigal_event_store::{DynEventStore, WaitError};
 use madrigal_projection::{Checkpoint, ViewReader};
 use madrigal_tantivy::index::Change;
 use madrigal_telemetry::names;
@@ -160,17 +160,15 @@ impl ProductIndexer {
 
     /// What the next events bring, as far as the view has them; `None` where it was stopped meanwhile.
     async fn next(&mut self, after: Position, stop: &StopSignal) -> Result<Option<Batch>, Fault> {
-        let read = self.store.read_log(after, EVENTS_AT_ONCE).await.map_err(|error| match error {
-            ReadError::Fault(fault) => fault,
-            other => Fault::not_applied("catalog", "index", other),
-        })?;
+        let read =
+            self.store.read_log(after, EVENTS_AT_ONCE).await.map_err(|error| error.into_fault("catalog", "index"))?;
         let Some(first) = read.events.first() else {
             let spans = BatchSpans::default();
             let through = read.scanned_through;
             return Ok(Some(Batch { through, changes: Vec::new(), since: None, full: false, _spans: spans }));
         };
         let since = first.metadata.timestamp;
-        let token = PositionToken::of(self.store.log().clone(), self.store.epoch(), first.position);
+        let token = self.store.token(first.position);
         while self.view.wait_for(&token, VIEW_WAIT).await.is_err() {
             if stop.is_cancelled() {
                 return Ok(None);

@@ -130,7 +130,7 @@ impl ProductQueries {
 
     /// The token of a position in this log.
     pub fn token(&self, position: Position) -> PositionToken {
-        PositionToken::of(self.store.log().clone(), self.store.epoch(), position)
+        self.store.token(position)
     }
 
     /// A product with its stock, withdrawn ones included.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use madrigal_contracts::story::{MAX_SAGAS, ReservationTold, ReservationsTold, ReservedQuantity, TellReservations};
-use madrigal_core::{CallContext, Fault, PositionToken};
+use madrigal_core::{CallContext, Fault};
 use madrigal_event_store::{DynEventStore, StreamRead};
 use madrigal_http::Answer;
 
@@ -53,7 +53,7 @@ impl Reservations {
 impl Answer<TellReservations> for Reservations {
     async fn answer(&self, _context: CallContext, call: TellReservations) -> Result<ReservationsTold, Fault> {
         // Taken before the reads: everything up to here is in them.
-        let position = PositionToken::of(self.store.log().clone(), self.store.epoch(), self.store.end());
+        let position = self.store.token(self.store.end());
         let mut reservations = Vec::new();
         for saga in call.saga_ids.iter().take(MAX_SAGAS).filter_map(|id| SagaKey::parse(id)) {
             reservations.extend(self.told(&saga).await?);

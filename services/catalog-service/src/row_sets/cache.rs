@@ -9,11 +9,11 @@ use madrigal_consistency::row_set::PageRead;
 use madrigal_consistency::{
     Damage, Detail, DynRowSet, Planted, RepairRow, Repaired, Row, RowSet, Seen, SetDescription,
 };
-use madrigal_core::{Fault, PositionToken};
+use madrigal_core::{Fault, PositionToken, RowVersion};
 use madrigal_event_store::DynEventStore;
 
 use super::stocks::{STOCK_FIELDS, stock_content};
-use super::streams::{PRODUCT_FIELDS, product_content, version};
+use super::streams::{PRODUCT_FIELDS, product_content};
 use crate::projections::ProductRow;
 use crate::queries::ProductCache;
 
@@ -45,11 +45,12 @@ pub fn with_cache(mut sets: Vec<DynRowSet>, cache: Option<&ProductCache>, store:
 impl Part {
     fn row_of(self, key: &str, row: &ProductRow) -> Row {
         match self {
-            Self::Product if row.product.withdrawn => Row::tombstone(key, version(row.version)),
-            Self::Product => {
-                Row::new(key, version(row.version)).with_content(product_content(&row.product, Some(row.created_at)))
+            Self::Product if row.product.withdrawn => Row::tombstone(key, RowVersion::of_stream(row.version)),
+            Self::Product => Row::new(key, RowVersion::of_stream(row.version))
+                .with_content(product_content(&row.product, Some(row.created_at))),
+            Self::Stock => {
+                Row::new(key, RowVersion::of_stream(row.stock_version)).with_content(stock_content(&row.stock))
             }
-            Self::Stock => Row::new(key, version(row.stock_version)).with_content(stock_content(&row.stock)),
         }
     }
 
@@ -81,7 +82,7 @@ impl RowSet for ProductCacheRows {
     }
 
     async fn position(&self) -> Result<PositionToken, Fault> {
-        Ok(PositionToken::of(self.store.log().clone(), self.store.epoch(), self.cache.heard_through()))
+        Ok(self.store.token(self.cache.heard_through()))
     }
 
     async fn page(&self, read: PageRead) -> Result<Vec<Row>, Fault> {

@@ -12,7 +12,6 @@ use madrigal_consistency::{Content, Damage, Detail, Planted, RepairRow, Repaired
 use madrigal_core::{Fault, Position, PositionToken, RowVersion, StreamVersion, Timestamp};
 use madrigal_tantivy::index::Snapshot;
 
-use super::streams::version;
 use crate::indexers::ProductIndex;
 use crate::search::fields::VERSION;
 
@@ -55,7 +54,7 @@ fn product_of(key: &str, shown: &Shown) -> Row {
 }
 
 fn version_of(number: Option<i64>) -> Option<RowVersion> {
-    number.and_then(|number| u64::try_from(number).ok()).and_then(|number| version(StreamVersion(number)))
+    number.and_then(|number| u64::try_from(number).ok()).and_then(|number| RowVersion::of_stream(StreamVersion(number)))
 }
 
 fn stock_of(key: &str, shown: &Shown) -> Row {

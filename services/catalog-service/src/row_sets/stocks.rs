@@ -15,7 +15,7 @@ use madrigal_consistency::{Changed, Content, Detail, Row, RowSet, SetDescription
 use madrigal_core::{Fault, PositionToken, RecordedEvent, RowVersion, StreamVersion};
 use madrigal_sqlite::StreamIndex;
 
-use super::streams::{READS_AT_ONCE, changed, events, position, unreadable, version, within};
+use super::streams::{READS_AT_ONCE, changed, events, position, unreadable, within};
 use crate::domain::{Stock, StockEvent};
 
 /// The fields of a stock's content.
@@ -102,7 +102,8 @@ impl StockEvents {
     /// The row at `from`, and after each event behind it.
     async fn told(&self, key: &str, from: Folded) -> Result<Vec<Row>, Fault> {
         let mut folded = from;
-        let mut rows = vec![Row::new(key, version(from.version)).with_content(stock_content(&from.stock))];
+        let mut rows =
+            vec![Row::new(key, RowVersion::of_stream(from.version)).with_content(stock_content(&from.stock))];
         let mut all_readable = true;
         for event in events(&self.index, "stock", key, from.version).await? {
             folded.version = event.version();
@@ -117,7 +118,9 @@ impl StockEvents {
                 Err(error) => Err(unreadable(&error)),
             };
             all_readable &= content.is_ok();
-            rows.push(Row::new(key, version(event.version())).with_content(content.unwrap_or_else(|told| told)));
+            rows.push(
+                Row::new(key, RowVersion::of_stream(event.version())).with_content(content.unwrap_or_else(|told| told)),
+            );
         }
         if all_readable {
             self.kept.keep(key, folded);
@@ -129,7 +132,9 @@ impl StockEvents {
     async fn last(&self, key: &str, version_now: StreamVersion) -> Result<Option<Row>, Fault> {
         let kept = self.kept.latest(key);
         if kept.version >= version_now {
-            return Ok(Some(Row::new(key, version(kept.version)).with_content(stock_content(&kept.stock))));
+            return Ok(Some(
+                Row::new(key, RowVersion::of_stream(kept.version)).with_content(stock_content(&kept.stock)),
+            ));
         }
         Ok(self.told(key, kept).await?.pop())
     }
@@ -157,7 +162,7 @@ impl RowSet for StockEvents {
         let stocks = self.index.page("stock", range.after, Some(last), MAX_PAGE).await?;
         let stocks: BTreeMap<String, StreamVersion> = stocks.into_iter().collect();
         let at = |key: &String| stocks.get(key).copied().unwrap_or(StreamVersion::NONE);
-        Ok(keys.iter().map(|key| Row::new(key, version(at(key)))).collect())
+        Ok(keys.iter().map(|key| Row::new(key, RowVersion::of_stream(at(key)))).collect())
     }
 
     async fn by_key(&self, mut keys: Vec<String>, _: Detail) -> Result<Vec<Row>, Fault> {

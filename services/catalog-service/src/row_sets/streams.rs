@@ -10,8 +10,8 @@ use futures::StreamExt;
 use lru::LruCache;
 use madrigal_consistency::row_set::{MAX_PAGE, PageRead};
 use madrigal_consistency::{Changed, Content, Detail, Row, RowSet, SetDescription};
-use madrigal_core::{Fault, Position, PositionToken, RecordedEvent, RowVersion, StreamName, StreamVersion};
-use madrigal_event_store::StreamRead;
+use madrigal_core::{Fault, PositionToken, RecordedEvent, RowVersion, StreamName, StreamVersion};
+use madrigal_event_store::{changed_streams, whole_stream};
 use madrigal_sqlite::StreamIndex;
 use serde_json::json;
 
@@ -34,8 +34,6 @@ pub(super) const PRODUCT_FIELDS: &[&str] = &[
 ];
 /// How many streams are read at the same time.
 pub(super) const READS_AT_ONCE: usize = 8;
-/// The epoch of versions: 1 until restores exist.
-const EPOCH: u16 = 1;
 
 /// The products as their streams tell them; a product that was withdrawn is deleted.
 #[derive(Debug, Clone)]
@@ -53,10 +51,6 @@ struct SeenProduct {
 
 /// Of how many products it is remembered whether they were withdrawn, the most recently read: about 150 bytes each.
 const SEEN: NonZeroUsize = NonZeroUsize::new(131_072).unwrap();
-
-pub(super) fn version(stream: StreamVersion) -> Option<RowVersion> {
-    RowVersion::new(EPOCH, stream.0).ok()
-}
 
 pub(super) fn product_content(product: &Product, created_at: Option<madrigal_core::Timestamp>) -> Content {
     let details = &product.details;
@@ -87,29 +81,20 @@ pub(super) fn unreadable(error: &dyn std::error::Error) -> Content {
     Content::new().with("unreadable", error.to_string())
 }
 
-/// Every event of a stream behind a version, in order.
+/// Every event of a stream behind a version, in order; a key that names no stream has none.
 pub(super) async fn events(
     index: &StreamIndex,
     category: &str,
     key: &str,
-    mut after: StreamVersion,
+    after: StreamVersion,
 ) -> Result<Vec<RecordedEvent>, Fault> {
     let Ok(stream) = StreamName::new(category, key) else { return Ok(Vec::new()) };
-    let mut events = Vec::new();
-    loop {
-        let slice = index.store().read_stream(&stream, StreamRead::after(after)).await?;
-        let more = slice.has_more();
-        after = slice.events.last().map_or(after, RecordedEvent::version);
-        events.extend(slice.events);
-        if !more {
-            return Ok(events);
-        }
-    }
+    whole_stream(&**index.store(), &stream, after).await
 }
 
 pub(super) fn position(index: &StreamIndex) -> PositionToken {
     let store = index.store();
-    PositionToken::of(store.log().clone(), store.epoch(), store.end())
+    store.token(store.end())
 }
 
 /// The streams of a category that the last `limit` events of the log changed at most.
@@ -119,19 +104,8 @@ pub(super) async fn changed(
     after: Option<PositionToken>,
     limit: usize,
 ) -> Result<Changed, Fault> {
-    let store = index.store();
-    let end = store.end();
-    let through = PositionToken::of(store.log().clone(), store.epoch(), end);
-    let known = after.and_then(|after| after.component(store.log())).filter(|(epoch, _)| *epoch == store.epoch());
-    let from = known.map_or(end, |(_, at)| at.max(Position(end.0.saturating_sub(limit as u64))));
-    if from >= end {
-        return Ok(Changed { keys: Vec::new(), through });
-    }
-    let read = store.read_log(from, limit).await;
-    let read = read.map_err(|error| Fault::not_applied("catalog-service", "read changed streams", error))?;
-    let events = read.events.iter().filter(|event| event.stream.category() == category);
-    let keys: BTreeSet<&str> = events.map(|event| event.stream.id()).collect();
-    Ok(Changed { keys: keys.into_iter().map(str::to_owned).collect(), through })
+    let (keys, through) = changed_streams(&**index.store(), category, after.as_ref(), limit).await?;
+    Ok(Changed { keys: keys.into_iter().collect(), through })
 }
 
 pub(super) fn within(rows: Vec<Row>, first: RowVersion, last: RowVersion) -> Option<Vec<Row>> {
@@ -150,7 +124,11 @@ impl ProductEvents {
     fn known(&self, key: &str, at: StreamVersion) -> Option<Row> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let seen = seen.get(key).copied().filter(|seen| seen.version == at)?;
-        Some(if seen.withdrawn { Row::tombstone(key, version(at)) } else { Row::new(key, version(at)) })
+        Some(if seen.withdrawn {
+            Row::tombstone(key, RowVersion::of_stream(at))
+        } else {
+            Row::new(key, RowVersion::of_stream(at))
+        })
     }
 
     fn remember(&self, row: &Row) {
@@ -195,13 +173,14 @@ impl ProductEvents {
                 Ok(read) => {
                     product = Product::evolve(product.take(), &read);
                     product.as_ref().map(|product: &Product| match product.withdrawn {
-                        true => Row::tombstone(key, version(event.version())),
-                        false => {
-                            Row::new(key, version(event.version())).with_content(product_content(product, created_at))
-                        }
+                        true => Row::tombstone(key, RowVersion::of_stream(event.version())),
+                        false => Row::new(key, RowVersion::of_stream(event.version()))
+                            .with_content(product_content(product, created_at)),
                     })
                 }
-                Err(error) => Some(Row::new(key, version(event.version())).with_content(unreadable(&error))),
+                Err(error) => {
+                    Some(Row::new(key, RowVersion::of_stream(event.version())).with_content(unreadable(&error)))
+                }
             };
             rows.extend(row);
         }

@@ -6,14 +6,14 @@ use madrigal_consistency::row_set::PageRead;
 use madrigal_consistency::{
     Content, Damage, Detail, KeyRange, Planted, RepairRow, Repaired, Row, RowSet, Seen, SetDescription,
 };
-use madrigal_core::{Fault, JsonBytes, Position, PositionToken, StreamVersion};
+use madrigal_core::{Fault, JsonBytes, Position, PositionToken, RowVersion, StreamVersion};
 use madrigal_projection::{Mended, Projection, ProjectionRunner, Query, StoredRow, ViewStore};
 use madrigal_sqlite::SqliteViews;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::stocks::{STOCK_FIELDS, StockEvents, stock_content};
-use super::streams::{PRODUCT_FIELDS, ProductEvents, product_content, version};
+use super::streams::{PRODUCT_FIELDS, ProductEvents, product_content};
 use crate::projections::{ProductRow, ProductView};
 
 /// The products in the view.
@@ -35,17 +35,16 @@ type Of = fn(&str, &StoredRow) -> Row;
 
 fn product_of(key: &str, stored: &StoredRow) -> Row {
     match stored.body.decode::<ProductRow>() {
-        Ok(row) if row.product.withdrawn => Row::tombstone(key, version(row.version)),
-        Ok(row) => {
-            Row::new(key, version(row.version)).with_content(product_content(&row.product, Some(row.created_at)))
-        }
+        Ok(row) if row.product.withdrawn => Row::tombstone(key, RowVersion::of_stream(row.version)),
+        Ok(row) => Row::new(key, RowVersion::of_stream(row.version))
+            .with_content(product_content(&row.product, Some(row.created_at))),
         Err(_) => unreadable(key, stored),
     }
 }
 
 fn stock_of(key: &str, stored: &StoredRow) -> Row {
     match stored.body.decode::<ProductRow>() {
-        Ok(row) => Row::new(key, version(row.stock_version)).with_content(stock_content(&row.stock)),
+        Ok(row) => Row::new(key, RowVersion::of_stream(row.stock_version)).with_content(stock_content(&row.stock)),
         Err(_) => unreadable(key, stored),
     }
 }
@@ -67,15 +66,15 @@ struct Withdrawn {
 
 fn product_version_of(key: &str, stored: &StoredRow) -> Row {
     match stored.body.decode::<Versions>() {
-        Ok(row) if row.product.withdrawn => Row::tombstone(key, version(row.version)),
-        Ok(row) => Row::new(key, version(row.version)),
+        Ok(row) if row.product.withdrawn => Row::tombstone(key, RowVersion::of_stream(row.version)),
+        Ok(row) => Row::new(key, RowVersion::of_stream(row.version)),
         Err(_) => unreadable(key, stored),
     }
 }
 
 fn stock_version_of(key: &str, stored: &StoredRow) -> Row {
     match stored.body.decode::<Versions>() {
-        Ok(row) => Row::new(key, version(row.stock_version)),
+        Ok(row) => Row::new(key, RowVersion::of_stream(row.stock_version)),
         Err(_) => unreadable(key, stored),
     }
 }
@@ -98,7 +97,7 @@ const fn stocks(detail: Detail) -> Of {
 
 fn unreadable(key: &str, stored: &StoredRow) -> Row {
     let text: String = String::from_utf8_lossy(stored.body.as_bytes()).chars().take(2_000).collect();
-    Row::new(key, version(stored.version)).with_content(Content::new().with("unreadable", text))
+    Row::new(key, RowVersion::of_stream(stored.version)).with_content(Content::new().with("unreadable", text))
 }
 
 impl ProductViewRows {

@@ -85,7 +85,7 @@ impl OrderChanges {
                 .map_err(|error| Fault::permanent("order-service", "encode", error))?;
             match self.store.append(stream.clone(), ExpectedVersion::Exact(order.version), events).await {
                 Ok(appended) => {
-                    let token = PositionToken::of(self.store.log().clone(), self.store.epoch(), appended.position);
+                    let token = self.store.token(appended.position);
                     return Ok((appended.version, token));
                 }
                 Err(AppendError::WrongVersion { actual, .. }) => {

@@ -60,7 +60,7 @@ impl OrderQueries {
 
     /// The token of everything that is durable now.
     pub fn end(&self) -> PositionToken {
-        PositionToken::of(self.store.log().clone(), self.store.epoch(), self.store.end())
+        self.store.token(self.store.end())
     }
 
     /// One row of the view.

@@ -1,13 +1,11 @@
 //! `orders.events`: the streams of orders, folded when they are asked for.
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 use futures::StreamExt;
 use madrigal_consistency::row_set::{MAX_PAGE, PageRead};
 use madrigal_consistency::{Changed, Content, Detail, Row, RowSet, SetDescription};
-use madrigal_core::{Fault, Position, PositionToken, RecordedEvent, RowVersion, StreamName, StreamVersion};
-use madrigal_event_store::StreamRead;
+use madrigal_core::{Fault, PositionToken, RecordedEvent, RowVersion, StreamName, StreamVersion};
+use madrigal_event_store::{changed_streams, whole_stream};
 use madrigal_sqlite::StreamIndex;
 
 use super::facts::{FIELDS, OrderFacts};
@@ -15,8 +13,6 @@ use crate::events::{OrderEvent, OrderEventError};
 
 /// How many streams are read at the same time.
 const READS_AT_ONCE: usize = 8;
-/// The epoch of versions: 1 until restores exist.
-const EPOCH: u16 = 1;
 
 /// The orders as their streams tell them.
 #[derive(Debug, Clone)]
@@ -34,26 +30,12 @@ impl OrderEvents {
     pub(super) async fn stream(&self, key: &str) -> Result<Vec<RecordedEvent>, Fault> {
         // A key that names no stream has no events.
         let Ok(stream) = StreamName::new(OrderEvent::CATEGORY, key) else { return Ok(Vec::new()) };
-        let (mut events, mut after) = (Vec::new(), StreamVersion::NONE);
-        loop {
-            let slice = self.index.store().read_stream(&stream, StreamRead::after(after)).await?;
-            let more = slice.has_more();
-            after = slice.events.last().map_or(after, RecordedEvent::version);
-            events.extend(slice.events);
-            if !more {
-                return Ok(events);
-            }
-        }
+        whole_stream(&**self.index.store(), &stream, StreamVersion::NONE).await
     }
 
     async fn row(&self, key: String) -> Result<Option<Row>, Fault> {
         Ok(last_row(&key, &self.stream(&key).await?))
     }
-}
-
-/// The version of a row of this stream's version.
-pub(super) fn version(stream: StreamVersion) -> Option<RowVersion> {
-    RowVersion::new(EPOCH, stream.0).ok()
 }
 
 /// The row after each event.
@@ -78,7 +60,7 @@ fn row_of(key: &str, facts: &Result<OrderFacts, OrderEventError>, event: &Record
         Ok(facts) => facts.content().unwrap_or_default(),
         Err(error) => Content::new().with("unreadable", error.to_string()),
     };
-    Row::new(key, version(event.version())).with_content(content)
+    Row::new(key, RowVersion::of_stream(event.version())).with_content(content)
 }
 
 #[async_trait]
@@ -89,13 +71,13 @@ impl RowSet for OrderEvents {
 
     async fn position(&self) -> Result<PositionToken, Fault> {
         let store = self.index.store();
-        Ok(PositionToken::of(store.log().clone(), store.epoch(), store.end()))
+        Ok(store.token(store.end()))
     }
 
     async fn page(&self, read: PageRead) -> Result<Vec<Row>, Fault> {
         let page = self.index.page(OrderEvent::CATEGORY, read.range.after, read.range.through, read.limit).await?;
         if read.detail == Detail::Versions {
-            return Ok(page.into_iter().map(|(key, at)| Row::new(key, version(at))).collect());
+            return Ok(page.into_iter().map(|(key, at)| Row::new(key, RowVersion::of_stream(at))).collect());
         }
         self.by_key(page.into_iter().map(|(key, _)| key).collect(), read.detail).await
     }
@@ -108,19 +90,9 @@ impl RowSet for OrderEvents {
     }
 
     async fn changed(&self, after: Option<PositionToken>, limit: usize) -> Result<Option<Changed>, Fault> {
-        let store = self.index.store();
-        let end = store.end();
-        let token = PositionToken::of(store.log().clone(), store.epoch(), end);
-        let known = after.and_then(|after| after.component(store.log())).filter(|(epoch, _)| *epoch == store.epoch());
-        let from = known.map_or(end, |(_, at)| at.max(Position(end.0.saturating_sub(limit as u64))));
-        if from >= end {
-            return Ok(Some(Changed { keys: Vec::new(), through: token }));
-        }
-        let read = store.read_log(from, limit).await;
-        let read = read.map_err(|error| Fault::not_applied("order-service", "read changed orders", error))?;
-        let of_orders = read.events.iter().filter(|event| event.stream.category() == OrderEvent::CATEGORY);
-        let keys: BTreeSet<&str> = of_orders.map(|event| event.stream.id()).collect();
-        Ok(Some(Changed { keys: keys.into_iter().map(str::to_owned).collect(), through: token }))
+        let store = &**self.index.store();
+        let (keys, through) = changed_streams(store, OrderEvent::CATEGORY, after.as_ref(), limit).await?;
+        Ok(Some(Changed { keys: keys.into_iter().collect(), through }))
     }
 
     async fn history(&self, key: &str, first: RowVersion, last: RowVersion) -> Result<Option<Vec<Row>>, Fault> {

@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use madrigal_consistency::row_set::PageRead;
 use madrigal_consistency::{Content, Damage, Detail, Planted, RepairRow, Repaired, Row, RowSet, Seen, SetDescription};
-use madrigal_core::{Fault, JsonBytes, Position, PositionToken, StreamVersion};
+use madrigal_core::{Fault, JsonBytes, Position, PositionToken, RowVersion, StreamVersion};
 use madrigal_projection::{Mended, ProjectionRunner, StoredRow, ViewStore};
 use madrigal_sqlite::SqliteViews;
 use serde_json::{Value, json};
 
-use super::events::{OrderEvents, version};
+use super::events::OrderEvents;
 use super::facts::{FIELDS, amounts, product_ids, sealed};
 use crate::events::OrderEvent;
 use crate::projections::order_view::{OrderView, OrderViewItem, OrderViewProjection};
@@ -101,7 +101,7 @@ fn content(stored: &StoredRow) -> Content {
 }
 
 fn row(key: &str, stored: &StoredRow) -> Row {
-    Row::new(key, version(stored.version)).with_content(content(stored))
+    Row::new(key, RowVersion::of_stream(stored.version)).with_content(content(stored))
 }
 
 #[async_trait]
@@ -111,7 +111,7 @@ impl RowSet for OrderViewRows {
     }
 
     async fn position(&self) -> Result<PositionToken, Fault> {
-        let start = || PositionToken::of(self.log.log().clone(), self.log.epoch(), Position::START);
+        let start = || self.log.token(Position::START);
         Ok(self.runner.reader().position().unwrap_or_else(start))
     }
 
@@ -120,7 +120,7 @@ impl RowSet for OrderViewRows {
         let (view, range) = (self.runner.view(), read.range);
         if read.detail == Detail::Versions {
             let rows = self.views.versions(&view, range.after, range.through, read.limit).await?;
-            return Ok(rows.into_iter().map(|(key, at)| Row::new(key, version(at))).collect());
+            return Ok(rows.into_iter().map(|(key, at)| Row::new(key, RowVersion::of_stream(at))).collect());
         }
         let rows = self.views.rows(&view, range.after, range.through, read.limit).await?;
         Ok(rows.iter().map(|(key, stored)| row(key, stored)).collect())

@@ -22,8 +22,6 @@ use crate::processors::{Meaning, Processor};
 const CHUNK: usize = ApplyRows::MAX_ROWS / 4;
 /// How often a row is looked at that is changed meanwhile. One that is changed each time is told by the stream.
 const ATTEMPTS: usize = 5;
-/// The epoch of the tombstones of rows that the owner does not have.
-const EPOCH: u16 = 1;
 /// The copy of which the owner's state is this service's own.
 const ACTIVITY: &str = "users.activity";
 
@@ -125,7 +123,7 @@ impl Shared {
         for (key, row) in seen.into_iter().filter(|(_, row)| row.row.is_some()) {
             // Behind the owner's last row nothing is known of a number: it may be given out yet.
             let given_out = key < highest || owned.next.is_some();
-            wanted.push(Wanted { key, seen: Some(row), with: given_out.then(|| gone(key)).flatten() });
+            wanted.push(Wanted { key, seen: Some(row), with: given_out.then(|| gone(key)) });
         }
         let retold = retold.and(self.put(copy, keeper, table, processor, wanted).await?);
         Ok((retold, through))
@@ -232,9 +230,8 @@ impl Shared {
 }
 
 /// What stays of a row that was deleted: newer than everything of its key.
-fn gone(key: i64) -> Option<CopyRow> {
-    let version = RowVersion::new(EPOCH, RowVersion::MAX_COUNT).ok()?;
-    Some(CopyRow { key: key.to_string(), version, row: None })
+fn gone(key: i64) -> CopyRow {
+    CopyRow { key: key.to_string(), version: RowVersion::LAST_OF_FIRST_EPOCH, row: None }
 }
 
 fn number(key: &Key) -> Option<i64> {

@@ -16,8 +16,6 @@ use super::Shared;
 
 /// Rows of a chunk.
 const CHUNK: usize = 1_000;
-/// The epoch of rows whose owner tells no version: deletes of what a copy has too much.
-const EPOCH: u16 = 1;
 
 impl Shared {
     /// Tells every copy every row; where the log is to be followed from. `None` where it was stopped before the end: it
@@ -82,8 +80,7 @@ impl Shared {
         let Some(processor) = self.processors.get(table).filter(|processor| processor.topic() == "users") else {
             return Ok(());
         };
-        let version = RowVersion::new(EPOCH, RowVersion::MAX_COUNT)
-            .map_err(|error| Fault::permanent("sync-service", "snapshot", error))?;
+        let version = RowVersion::LAST_OF_FIRST_EPOCH;
         for copy in self.copies().into_iter().filter(|copy| processor.copies().contains(copy)) {
             let mut after: Option<String> = None;
             loop {
