@@ -231,7 +231,7 @@ impl<'a> Check<'a> {
             for copy in copied.into_iter().filter(|copy| !copy.deleted) {
                 while owned.next_if(|owner| owner.key < copy.key).is_some() {}
                 match owned.next_if(|owner| owner.key == copy.key) {
-                    Some(owner) if !owner.deleted && rules.agree(&owner, &copy) => self.report.consistent += 1,
+                    Some(owner) if rules.agree(&owner, &copy) => self.report.consistent += 1,
                     _ => doubted.push(copy.key),
                 }
             }

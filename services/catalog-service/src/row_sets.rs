@@ -3,6 +3,7 @@
 //! (`products.search`, `stock.search`); the pages that are kept in memory (`products.cache`).
 
 mod cache;
+mod remembered;
 mod search;
 mod stocks;
 mod streams;

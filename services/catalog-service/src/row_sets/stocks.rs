@@ -4,26 +4,22 @@
 //! with what it came to the time before, and folding goes on there: looking at a row costs what happened since.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use lru::LruCache;
 use madrigal_consistency::row_set::{MAX_PAGE, PageRead};
 use madrigal_consistency::{Changed, Content, Detail, Row, RowSet, SetDescription};
 use madrigal_core::{Fault, PositionToken, RecordedEvent, RowVersion, StreamVersion};
 use madrigal_sqlite::StreamIndex;
 
+use super::remembered::Remembered;
 use super::streams::{READS_AT_ONCE, changed, events, position, unreadable, within};
 use crate::domain::{Stock, StockEvent};
 
 /// The fields of a stock's content.
 pub(super) const STOCK_FIELDS: &[&str] =
     &["received", "adjusted", "onHand", "reserved", "sold", "available", "inStock"];
-/// Of how many stocks it is kept what folding them came to, the most recently read: about 250 bytes each. A catalogue with
-/// more is read from its streams in each sweep, from the first stock to the last.
-const KEPT: NonZeroUsize = NonZeroUsize::new(131_072).unwrap();
 
 /// The stocks as their streams tell them: one for each product, empty where it has no stream.
 #[derive(Debug, Clone)]
@@ -60,12 +56,11 @@ impl Folded {
 
 /// What folding came to the last two times, the later one last.
 #[derive(Debug)]
-struct Kept(Mutex<LruCache<String, [Folded; 2]>>);
+struct Kept(Remembered<[Folded; 2]>);
 
 impl Kept {
     fn of(&self, key: &str) -> [Folded; 2] {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(key).copied().unwrap_or_else(|| [Folded::nothing(); 2])
+        self.0.get(key).unwrap_or_else(|| [Folded::nothing(); 2])
     }
 
     fn latest(&self, key: &str) -> Folded {
@@ -80,19 +75,18 @@ impl Kept {
     }
 
     fn keep(&self, key: &str, folded: Folded) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let latest = kept.peek(key).map_or_else(Folded::nothing, |[_, latest]| *latest);
-        // Another one who folded it may have been faster.
-        if latest.version < folded.version {
-            kept.put(key.to_owned(), [latest, folded]);
-        }
+        self.0.change(key, |kept| {
+            let latest = kept.map_or_else(Folded::nothing, |[_, latest]| latest);
+            // Another one who folded it may have been faster.
+            (latest.version < folded.version).then_some([latest, folded])
+        });
     }
 }
 
 impl StockEvents {
     /// The stocks of these streams, among them those of the categories `product` and `stock`.
     pub fn new(index: StreamIndex) -> Self {
-        Self { index, kept: Arc::new(Kept(Mutex::new(LruCache::new(KEPT)))) }
+        Self { index, kept: Arc::new(Kept(Remembered::new())) }
     }
 
     pub(super) async fn events(&self, key: &str) -> Result<Vec<RecordedEvent>, Fault> {
@@ -203,7 +197,7 @@ mod tests {
 
     #[test]
     fn folding_goes_on_where_it_ended_and_history_where_it_ended_before() {
-        let kept = Kept(Mutex::new(LruCache::new(KEPT)));
+        let kept = Kept(Remembered::new());
         assert_eq!((kept.latest("lute"), kept.up_to("lute", StreamVersion(9))), (Folded::nothing(), Folded::nothing()));
         for version in [100, 104, 104, 103] {
             kept.keep("lute", at(version));

@@ -2,12 +2,10 @@
 //! projection; and what `stock.events` reads in the same way.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use lru::LruCache;
 use madrigal_consistency::row_set::{MAX_PAGE, PageRead};
 use madrigal_consistency::{Changed, Content, Detail, Row, RowSet, SetDescription};
 use madrigal_core::{Fault, PositionToken, RecordedEvent, RowVersion, StreamName, StreamVersion};
@@ -15,6 +13,7 @@ use madrigal_event_store::{changed_streams, whole_stream};
 use madrigal_sqlite::StreamIndex;
 use serde_json::json;
 
+use super::remembered::Remembered;
 use crate::domain::{Product, ProductEvent, ProductRated, ProductStatus};
 
 /// The fields of a product's content.
@@ -39,7 +38,7 @@ pub(super) const READS_AT_ONCE: usize = 8;
 #[derive(Debug, Clone)]
 pub struct ProductEvents {
     index: StreamIndex,
-    seen: Arc<Mutex<LruCache<String, SeenProduct>>>,
+    seen: Arc<Remembered<SeenProduct>>,
 }
 
 /// What a product was when its stream was last read.
@@ -48,9 +47,6 @@ struct SeenProduct {
     version: StreamVersion,
     withdrawn: bool,
 }
-
-/// Of how many products it is remembered whether they were withdrawn, the most recently read: about 150 bytes each.
-const SEEN: NonZeroUsize = NonZeroUsize::new(131_072).unwrap();
 
 pub(super) fn product_content(product: &Product, created_at: Option<madrigal_core::Timestamp>) -> Content {
     let details = &product.details;
@@ -117,13 +113,12 @@ pub(super) fn within(rows: Vec<Row>, first: RowVersion, last: RowVersion) -> Opt
 impl ProductEvents {
     /// The products of these streams, among them those of the category `product`.
     pub fn new(index: StreamIndex) -> Self {
-        Self { index, seen: Arc::new(Mutex::new(LruCache::new(SEEN))) }
+        Self { index, seen: Arc::new(Remembered::new()) }
     }
 
     /// The row without its content, where the stream is known as far as this.
     fn known(&self, key: &str, at: StreamVersion) -> Option<Row> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = seen.get(key).copied().filter(|seen| seen.version == at)?;
+        let seen = self.seen.get(key).filter(|seen| seen.version == at)?;
         Some(if seen.withdrawn {
             Row::tombstone(key, RowVersion::of_stream(at))
         } else {
@@ -134,7 +129,7 @@ impl ProductEvents {
     fn remember(&self, row: &Row) {
         let Some(version) = row.version else { return };
         let seen = SeenProduct { version: StreamVersion(version.count()), withdrawn: row.deleted };
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).put(row.key.clone(), seen);
+        self.seen.change(&row.key, |_| Some(seen));
     }
 
     pub(super) async fn events(&self, key: &str) -> Result<Vec<RecordedEvent>, Fault> {
