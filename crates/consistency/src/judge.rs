@@ -14,6 +14,8 @@ pub(crate) enum First {
     Diverges(Issue),
     /// The copy lacks something, and has not applied all that the owner's read saw.
     Behind,
+    /// The owner cannot read its own row: nobody can say what the copy should have.
+    Untold,
     /// The owner may have changed since it was read: read it again.
     LookAgain,
 }
@@ -45,6 +47,9 @@ impl Rules<'_> {
     /// `gone` says that the owner was seen without the row after the copy was seen with it: as ids never return, a copy
     /// that is fenced may not have it any more.
     pub(crate) fn first(self, owner: Option<&Row>, copy: Option<&Row>, fenced: bool, gone: bool) -> First {
+        if owner.is_some_and(Row::is_unreadable) {
+            return First::Untold;
+        }
         let behind = |issue| if fenced { First::Diverges(issue) } else { First::Behind };
         match (live(owner), live(copy)) {
             (None, None) => First::Equal,
@@ -79,6 +84,9 @@ impl Rules<'_> {
     /// Judges after [`First::LookAgain`], with the owner's row `again`, read after the copy. The copy had applied all that
     /// the first read saw, or has a version beyond it.
     pub(crate) fn second(self, owner: Option<&Row>, copy: Option<&Row>, again: Option<&Row>) -> Second {
+        if again.is_some_and(Row::is_unreadable) {
+            return Second::Moved;
+        }
         match (live(owner), live(copy), live(again)) {
             // Ids never return: what was there before and after was there all the time.
             (Some(_), None, Some(again)) => match copy {
@@ -116,6 +124,7 @@ impl Rules<'_> {
     /// Whether two rows of one key agree as they were read, whenever that was.
     pub(crate) fn agree(self, owner: &Row, copy: &Row) -> bool {
         match (owner.deleted, copy.deleted) {
+            _ if owner.is_unreadable() => false,
             (true, true) => true,
             (false, false) => (!self.versioned || owner.version == copy.version) && self.same(owner, copy),
             _ => false,

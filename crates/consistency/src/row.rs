@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::canonical::Content;
 
+/// The only field of a row that cannot be read; no other row has it.
+const UNREADABLE: &str = "unreadable";
+
 /// A row of an owner or of a copy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,6 +34,16 @@ impl Row {
     /// A tombstone.
     pub fn tombstone(key: impl Into<String>, version: Option<RowVersion>) -> Self {
         Self { deleted: true, ..Self::new(key, version) }
+    }
+
+    /// A row that is there and cannot be read, with what is told of it.
+    pub fn unreadable(key: impl Into<String>, version: Option<RowVersion>, told: impl Into<String>) -> Self {
+        Self::new(key, version).with_content(Content::new().with(UNREADABLE, told.into()))
+    }
+
+    /// Whether it is there and cannot be read. Of an owner's row nothing can be said then; a copy's diverges.
+    pub fn is_unreadable(&self) -> bool {
+        self.content.as_ref().is_some_and(|content| content.get(UNREADABLE).is_some())
     }
 
     /// The same row, with its content.

@@ -42,19 +42,19 @@ impl Check<'_> {
     pub(crate) async fn verify(&mut self, keys: Vec<String>) -> Result<(), Fault> {
         let mut pending: BTreeMap<String, Known> = keys.into_iter().map(|key| (key, Known::default())).collect();
         self.report.cost.rows_judged += pending.len() as u64;
-        let mut behind = 0;
+        let mut unverified = 0;
         for _ in 0..self.options.rounds.max(2) {
             if pending.is_empty() {
                 break;
             }
-            behind += self.round(&mut pending).await?;
+            unverified += self.round(&mut pending).await?;
         }
         // Those that moved every time.
-        self.report.unverified += behind + pending.len() as u64;
+        self.report.unverified += unverified + pending.len() as u64;
         Ok(())
     }
 
-    /// Looks at all rows once; what can be said of is taken out of `pending`. How many the copy is behind with.
+    /// Looks at all rows once; what can be said of is taken out of `pending`. How many nothing can be said of.
     async fn round(&mut self, pending: &mut BTreeMap<String, Known>) -> Result<u64, Fault> {
         let detail = self.options.detail;
         let rules = self.pair.rules(detail);
@@ -66,7 +66,7 @@ impl Check<'_> {
         self.report.cost.rows_read += (owned.rows.len() + copied.rows.len()) as u64;
         let (mut owned, mut copied) = (by_key(owned.rows), by_key(copied.rows));
         self.hold(owned.len() + copied.len());
-        let mut behind = 0;
+        let mut unverified = 0;
         let mut again = BTreeSet::new();
         pending.retain(|key, known| {
             match rules.first(owned.get(key), copied.get(key), fenced, known.gone) {
@@ -76,7 +76,7 @@ impl Check<'_> {
                         Divergence { key: key.clone(), issue, owner: owned.remove(key), copy: copied.remove(key) };
                     self.report.diverges(divergence);
                 }
-                First::Behind => behind += 1,
+                First::Behind | First::Untold => unverified += 1,
                 First::LookAgain => {
                     again.insert(key.clone());
                     return true;
@@ -85,7 +85,7 @@ impl Check<'_> {
             false
         });
         if again.is_empty() {
-            return Ok(behind);
+            return Ok(unverified);
         }
         let mut read = by_key(self.pair.owner.read_keys(again.iter().cloned().collect(), detail).await?.rows);
         self.report.cost.pages += 1;
@@ -112,7 +112,7 @@ impl Check<'_> {
             }
             pending.remove(&key);
         }
-        Ok(behind)
+        Ok(unverified)
     }
 
     /// Asks the owner what the row was at the copy's version; where the copy has none, between the two reads.

@@ -1,7 +1,9 @@
 //! What a sweep costs, and how much it holds.
 
 use madrigal_consistency::row_set::MAX_PAGE;
-use madrigal_consistency::{CheckOptions, Content, Damage, Detail, Issue, Pace, RowSet, Verdict, number_key};
+use madrigal_consistency::{
+    CheckOptions, Content, Damage, Detail, Divergence, Issue, Outcome, Pace, Row, RowSet, Verdict, number_key,
+};
 
 use crate::world::World;
 
@@ -67,6 +69,29 @@ async fn a_copy_that_holds_a_part_lacks_nothing_and_must_not_have_what_the_owner
     world.copy.plant(&number_key(500), Damage::Add).await.unwrap();
     let found = pair.check(&CheckOptions::CONTENT, &world.host).await;
     assert_eq!((found.divergent, found.consistent), (2, 9));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_row_that_its_owner_cannot_read_nothing_is_said_and_nothing_is_written() {
+    let world = World::new(8, 10, true);
+    let (told, kept) = (number_key(3), number_key(4));
+    let before = world.copy.get(&told);
+    world.owner.write(&told, Some(unreadable()));
+    world.copy.follow(usize::MAX);
+    // As a view does that parks the key: it is through, and has the row as it was.
+    world.copy.put(&told, before.clone());
+    world.copy.put(&kept, world.copy.get(&kept).map(|row| row.with_content(unreadable())));
+    let pair = world.pair();
+    let report = pair.check(&CheckOptions::CONTENT, &world.host).await;
+    assert_eq!((report.consistent, report.unverified, report.divergent), (8, 1, 1));
+    assert_eq!(report.divergences[0].key, kept, "a copy's row that cannot be read is what is looked for");
+    let reported = Divergence { key: told.clone(), ..report.divergences[0].clone() };
+    let entry = pair.repair(reported, true, "somebody", &world.host).await.unwrap();
+    assert_eq!((entry.outcome, world.copy.get(&told)), (Outcome::Unverified, before));
+}
+
+fn unreadable() -> Content {
+    Row::unreadable("", None, "of a newer program").content.unwrap()
 }
 
 #[tokio::test(start_paused = true)]

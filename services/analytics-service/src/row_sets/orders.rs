@@ -81,7 +81,7 @@ impl RowSet for OrderFactRows {
                         // A row that does not read as a fact is told as such: it is what is looked for.
                         Detail::Content => match store::fact_of(row, 1) {
                             Ok(fact) => shown.with_content(content(connection, &fact, &mut names)?),
-                            Err(error) => shown.with_content(Content::new().with("unreadable", error.to_string())),
+                            Err(error) => Row::unreadable(shown.key, shown.version, error.to_string()),
                         },
                     });
                 }
@@ -185,7 +185,7 @@ fn row(connection: &Connection, key: &str) -> sql::Result<Option<Row>> {
     let shown = Row::new(key, version_of(row.get(0)?));
     Ok(Some(match store::fact_of(row, 0) {
         Ok(fact) => shown.with_content(content(connection, &fact, &mut HashMap::new())?),
-        Err(error) => shown.with_content(Content::new().with("unreadable", error.to_string())),
+        Err(error) => Row::unreadable(shown.key, shown.version, error.to_string()),
     }))
 }
 

@@ -14,7 +14,7 @@ use madrigal_core::{Fault, PositionToken, RecordedEvent, RowVersion, StreamVersi
 use madrigal_sqlite::StreamIndex;
 
 use super::remembered::Remembered;
-use super::streams::{READS_AT_ONCE, changed, events, position, unreadable, within};
+use super::streams::{READS_AT_ONCE, changed, events, position, within};
 use crate::domain::{Stock, StockEvent};
 
 /// The fields of a stock's content.
@@ -38,6 +38,12 @@ pub(super) fn stock_content(stock: &Stock) -> Content {
         .with("sold", stock.sold)
         .with("available", available)
         .with("inStock", available > 0)
+}
+
+/// The stock after an event, or why nobody can say.
+fn after(stock: &Stock, event: &RecordedEvent) -> Result<Stock, String> {
+    let read = StockEvent::read(event).map_err(|error| error.to_string())?;
+    stock.after(&read).map_err(|error| error.to_string())
 }
 
 /// What a stream tells of a stock up to a version.
@@ -98,25 +104,22 @@ impl StockEvents {
         let mut folded = from;
         let mut rows =
             vec![Row::new(key, RowVersion::of_stream(from.version)).with_content(stock_content(&from.stock))];
-        let mut all_readable = true;
+        let mut unreadable = None;
         for event in events(&self.index, "stock", key, from.version).await? {
-            folded.version = event.version();
-            let content = match StockEvent::read(&event) {
-                Ok(read) => match folded.stock.after(&read) {
-                    Ok(next) => {
-                        folded.stock = next;
-                        Ok(stock_content(&next))
-                    }
-                    Err(error) => Err(unreadable(&error)),
-                },
-                Err(error) => Err(unreadable(&error)),
-            };
-            all_readable &= content.is_ok();
-            rows.push(
-                Row::new(key, RowVersion::of_stream(event.version())).with_content(content.unwrap_or_else(|told| told)),
-            );
+            if unreadable.is_none() {
+                match after(&folded.stock, &event) {
+                    Ok(stock) => folded = Folded { version: event.version(), stock },
+                    // What comes behind it cannot be told either.
+                    Err(told) => unreadable = Some(told),
+                }
+            }
+            let version = RowVersion::of_stream(event.version());
+            rows.push(match &unreadable {
+                None => Row::new(key, version).with_content(stock_content(&folded.stock)),
+                Some(told) => Row::unreadable(key, version, told),
+            });
         }
-        if all_readable {
+        if unreadable.is_none() {
             self.kept.keep(key, folded);
         }
         Ok(rows)

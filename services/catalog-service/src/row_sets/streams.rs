@@ -73,10 +73,6 @@ pub(super) fn product_content(product: &Product, created_at: Option<madrigal_cor
         .with_time("createdAt", created_at)
 }
 
-pub(super) fn unreadable(error: &dyn std::error::Error) -> Content {
-    Content::new().with("unreadable", error.to_string())
-}
-
 /// Every event of a stream behind a version, in order; a key that names no stream has none.
 pub(super) async fn events(
     index: &StreamIndex,
@@ -158,26 +154,27 @@ impl ProductEvents {
         }
     }
 
-    /// The row after each event.
+    /// The row after each event. Behind one that cannot be read nobody can say what the product is.
     async fn told(&self, key: &str) -> Result<Vec<Row>, Fault> {
         let events = self.events(key).await?;
         let created_at = events.first().map(|event| event.metadata.timestamp);
-        let (mut product, mut rows) = (None, Vec::new());
+        let (mut product, mut unreadable, mut rows) = (None, None, Vec::new());
         for event in &events {
-            let row = match ProductEvent::read(event) {
-                Ok(read) => {
-                    product = Product::evolve(product.take(), &read);
-                    product.as_ref().map(|product: &Product| match product.withdrawn {
-                        true => Row::tombstone(key, RowVersion::of_stream(event.version())),
-                        false => Row::new(key, RowVersion::of_stream(event.version()))
-                            .with_content(product_content(product, created_at)),
-                    })
+            if unreadable.is_none() {
+                match ProductEvent::read(event) {
+                    Ok(read) => product = Product::evolve(product.take(), &read),
+                    Err(error) => unreadable = Some(error.to_string()),
                 }
-                Err(error) => {
-                    Some(Row::new(key, RowVersion::of_stream(event.version())).with_content(unreadable(&error)))
+            }
+            let version = RowVersion::of_stream(event.version());
+            rows.extend(match (&unreadable, &product) {
+                (Some(told), _) => Some(Row::unreadable(key, version, told)),
+                (None, None) => None,
+                (None, Some(Product { withdrawn: true, .. })) => Some(Row::tombstone(key, version)),
+                (None, Some(product)) => {
+                    Some(Row::new(key, version).with_content(product_content(product, created_at)))
                 }
-            };
-            rows.extend(row);
+            });
         }
         Ok(rows)
     }

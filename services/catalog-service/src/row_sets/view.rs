@@ -3,9 +3,7 @@
 
 use async_trait::async_trait;
 use madrigal_consistency::row_set::PageRead;
-use madrigal_consistency::{
-    Content, Damage, Detail, KeyRange, Planted, RepairRow, Repaired, Row, RowSet, Seen, SetDescription,
-};
+use madrigal_consistency::{Damage, Detail, KeyRange, Planted, RepairRow, Repaired, Row, RowSet, Seen, SetDescription};
 use madrigal_core::{Fault, JsonBytes, Position, PositionToken, RowVersion, StreamVersion};
 use madrigal_projection::{Mended, Projection, ProjectionRunner, Query, StoredRow, ViewStore};
 use madrigal_sqlite::SqliteViews;
@@ -97,7 +95,7 @@ const fn stocks(detail: Detail) -> Of {
 
 fn unreadable(key: &str, stored: &StoredRow) -> Row {
     let text: String = String::from_utf8_lossy(stored.body.as_bytes()).chars().take(2_000).collect();
-    Row::new(key, RowVersion::of_stream(stored.version)).with_content(Content::new().with("unreadable", text))
+    Row::unreadable(key, RowVersion::of_stream(stored.version), text)
 }
 
 impl ProductViewRows {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use futures::StreamExt;
 use madrigal_consistency::row_set::{MAX_PAGE, PageRead};
-use madrigal_consistency::{Changed, Content, Detail, Row, RowSet, SetDescription};
+use madrigal_consistency::{Changed, Detail, Row, RowSet, SetDescription};
 use madrigal_core::{Fault, PositionToken, RecordedEvent, RowVersion, StreamName, StreamVersion};
 use madrigal_event_store::{changed_streams, whole_stream};
 use madrigal_sqlite::StreamIndex;
@@ -54,13 +54,13 @@ fn last_row(key: &str, events: &[RecordedEvent]) -> Option<Row> {
     events.last().map(|event| row_of(key, &facts, event))
 }
 
-/// A row as told by its events up to this one. One that cannot be read makes a row that says so: no copy has it.
+/// A row as told by its events up to this one. One that cannot be read makes a row that says so.
 fn row_of(key: &str, facts: &Result<OrderFacts, OrderEventError>, event: &RecordedEvent) -> Row {
-    let content = match facts {
-        Ok(facts) => facts.content().unwrap_or_default(),
-        Err(error) => Content::new().with("unreadable", error.to_string()),
-    };
-    Row::new(key, RowVersion::of_stream(event.version())).with_content(content)
+    let version = RowVersion::of_stream(event.version());
+    match facts {
+        Ok(facts) => Row::new(key, version).with_content(facts.content().unwrap_or_default()),
+        Err(error) => Row::unreadable(key, version, error.to_string()),
+    }
 }
 
 #[async_trait]

@@ -63,11 +63,18 @@ impl OrderViewRows {
 }
 
 /// A stored row as content; what does not decode is told as it is.
-fn content(stored: &StoredRow) -> Content {
-    let Ok(row) = stored.body.decode::<OrderView>() else {
-        let text = String::from_utf8_lossy(stored.body.as_bytes()).chars().take(2_000).collect::<String>();
-        return Content::new().with("unreadable", text);
-    };
+fn row(key: &str, stored: &StoredRow) -> Row {
+    let version = RowVersion::of_stream(stored.version);
+    match stored.body.decode::<OrderView>() {
+        Ok(view) => Row::new(key, version).with_content(content(view)),
+        Err(_) => {
+            let text: String = String::from_utf8_lossy(stored.body.as_bytes()).chars().take(2_000).collect();
+            Row::unreadable(key, version, text)
+        }
+    }
+}
+
+fn content(row: OrderView) -> Content {
     let item = |item: &OrderViewItem| {
         json!({ "productId": item.product_id, "name": item.name, "quantity": item.quantity, "price": item.price,
             "discount": item.discount, "lineTotal": item.line_total })
@@ -98,10 +105,6 @@ fn content(stored: &StoredRow) -> Content {
         None => content,
     };
     amounts(content, &row.summary)
-}
-
-fn row(key: &str, stored: &StoredRow) -> Row {
-    Row::new(key, RowVersion::of_stream(stored.version)).with_content(content(stored))
 }
 
 #[async_trait]

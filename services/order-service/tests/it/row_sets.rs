@@ -155,6 +155,22 @@ async fn a_bug_in_the_projection_is_found_since_the_owner_s_side_does_not_use_it
 }
 
 #[tokio::test]
+async fn an_order_that_the_service_itself_cannot_read_any_more_diverges_nowhere() {
+    let shop = shop().await;
+    shop.runner.catch_up().await.unwrap();
+    let kind = EventType::parse("OrderStatusChanged").unwrap();
+    let data = JsonBytes::of(&serde_json::json!({})).unwrap();
+    let of_a_newer_program = NewEvent::fresh(&shop.host, kind, 9, data, &CallContext::new(&shop.host));
+    shop.store.append("order-a".parse().unwrap(), ExpectedVersion::Any, vec![of_a_newer_program]).await.unwrap();
+    // The view parks its key, and is through.
+    shop.runner.catch_up().await.unwrap();
+    for options in [CheckOptions::VERSIONS, CheckOptions::CONTENT] {
+        let report = shop.check(options).await;
+        assert_eq!((report.consistent, report.unverified, report.divergent), (3, 1, 0), "{:?}", report.divergences);
+    }
+}
+
+#[tokio::test]
 async fn the_row_of_an_order_is_the_last_of_its_history_and_one_that_cannot_be_read_says_so() {
     let shop = shop().await;
     let malformed = JsonBytes::of(&serde_json::json!({ "status": 7 })).unwrap();
