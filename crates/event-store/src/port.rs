@@ -223,7 +223,8 @@ pub trait EventStore: Send + Sync + 'static {
     /// The log's current epoch.
     fn epoch(&self) -> LogEpoch;
 
-    /// The last durable position.
+    /// The last durable position: at or beyond whatever a call has answered, also while the engine cannot be asked. Who keeps a
+    /// checkpoint takes it for lost where it stands beyond the end.
     fn end(&self) -> Position;
 
     /// The token of a position in this log.

@@ -99,13 +99,25 @@ impl RemoteStore {
     {
         tasks::sleep(READ).await;
         let serving = self.server.now().ok_or_else(|| refused("read"))?;
-        let answer = serving.tasks.spawn(work(serving.store));
+        let work = work(Arc::clone(&serving.store));
+        let answer = serving.tasks.spawn(async move {
+            let answer = work.await;
+            (answer, serving.store.epoch(), serving.store.end())
+        });
         let answer = tasks::within(wait + LIMIT, answer).await.ok_or_else(|| refused("read"))?;
-        answer.map_err(|_| refused("read"))
+        let (answer, epoch, end) = answer.map_err(|_| refused("read"))?;
+        self.heard(epoch, end);
+        Ok(answer)
     }
 
     fn known(&self) -> MutexGuard<'_, (LogEpoch, Position)> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers come in any order, and the server may die behind one: the end is never told to be before what was answered.
+    fn heard(&self, epoch: LogEpoch, end: Position) {
+        let mut known = self.known();
+        *known = if known.0 == epoch { (epoch, known.1.max(end)) } else { (epoch, end) };
     }
 
     fn look(&self) -> (LogEpoch, Position) {
@@ -170,6 +182,10 @@ impl EventStore for RemoteStore {
         };
         match tasks::within(LIMIT, answered).await {
             Some(Ok(answer)) => {
+                if let Some(last) = answer.iter().flatten().map(|appended| appended.position).max() {
+                    let epoch = self.known().0;
+                    self.heard(epoch, last);
+                }
                 tasks::sleep(self.network.delay()).await;
                 answer
             }
