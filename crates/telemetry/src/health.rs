@@ -75,6 +75,17 @@ impl Check {
         }
     }
 
+    /// A view that is so many events behind its log: degraded where it stands still, or where keys are parked.
+    pub fn view(name: &'static str, events_behind: u64, stalled: bool, parked_keys: usize) -> Self {
+        let behind = format!("{events_behind} events behind");
+        match (stalled, parked_keys) {
+            (false, 0) => Self::healthy(name, behind),
+            (true, 0) => Self::degraded(name, format!("stalled, {behind}")),
+            (false, parked) => Self::degraded(name, format!("{behind}, {parked} keys parked")),
+            (true, parked) => Self::degraded(name, format!("stalled, {behind}, {parked} keys parked")),
+        }
+    }
+
     /// It does, with something missing or late.
     pub fn degraded(name: &'static str, detail: impl Into<String>) -> Self {
         Self { name, status: Status::Degraded, detail: detail.into() }

@@ -224,10 +224,7 @@ impl CatalogService {
         for control in self.projections() {
             let name = if control.view().name() == "products" { "productsView" } else { "openReservationsView" };
             checks.push(match control.lag().await {
-                Ok(lag) if lag.stalled_since.is_some() || lag.parked_lanes > 0 => {
-                    Check::degraded(name, format!("{} events behind, {} keys parked", lag.events, lag.parked_lanes))
-                }
-                Ok(lag) => Check::healthy(name, format!("{} events behind", lag.events)),
+                Ok(lag) => Check::view(name, lag.events, lag.stalled_since.is_some(), lag.parked_lanes),
                 Err(_) => Check::unhealthy(name, "its lag cannot be read"),
             });
         }

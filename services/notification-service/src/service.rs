@@ -113,10 +113,7 @@ impl NotificationService {
         let trouble = self.events.trouble().map(|trouble| (trouble.is_lasting(), trouble.words()));
         let log = Check::log(self.events.end(), trouble);
         let list = match self.list.reader().lag().await {
-            Ok(lag) if lag.stalled_since.is_some() => {
-                Check::degraded("mailList", format!("stalled, {} events behind", lag.events))
-            }
-            Ok(lag) => Check::healthy("mailList", format!("{} events behind", lag.events)),
+            Ok(lag) => Check::view("mailList", lag.events, lag.stalled_since.is_some(), lag.parked_lanes),
             Err(fault) => Check::unhealthy("mailList", fault.to_string()),
         };
         let status = self.delivery.status();

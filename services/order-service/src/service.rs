@@ -147,10 +147,7 @@ impl OrderService {
         ];
         for (name, lag) in views {
             checks.push(match lag {
-                Ok(lag) if lag.stalled_since.is_some() => {
-                    Check::degraded(name, format!("stalled, {} events behind", lag.events))
-                }
-                Ok(lag) => Check::healthy(name, format!("{} events behind", lag.events)),
+                Ok(lag) => Check::view(name, lag.events, lag.stalled_since.is_some(), lag.parked_lanes),
                 Err(fault) => Check::unhealthy(name, fault.to_string()),
             });
         }
