@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use madrigal_core::{Fault, tasks};
 use madrigal_projection::Checkpoint;
 use tantivy::indexer::IndexWriterOptions;
-use tantivy::query::TermQuery;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{
     DocAddress, DocId, DocSet, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, SegmentReader, TERMINATED,
@@ -242,10 +241,9 @@ impl Parts {
         let page = Page { sort, after: request.after.clone(), limit: limit + 1 };
         // One pass for both: what is on the page, and what is counted over everything.
         let counting = (!request.facets.is_empty()).then(|| Counting { facets: request.facets.clone() });
-        let (mut on_page, counted) = searcher.search(&*query, &(page, counting))?;
-        let more = on_page.len() > limit;
-        on_page.truncate(limit);
-        let places = on_page.into_iter().map(|on_page| on_page.place).collect();
+        let (mut places, counted) = searcher.search(&*query, &(page, counting))?;
+        let more = places.len() > limit;
+        places.truncate(limit);
         let (total, facets) = counted.map(|counted| (counted.total, counted.facets)).unzip();
         Ok(Found { places, more, total, facets: facets.unwrap_or_default() })
     }
@@ -424,17 +422,16 @@ impl Snapshot {
         Ok(columns)
     }
 
-    fn address(&self, key: &str) -> Result<Option<DocAddress>, TantivyError> {
-        let term = Term::from_field_text(self.parts.built.key, key);
-        let query = TermQuery::new(term, IndexRecordOption::Basic);
-        let found = self.searcher.search(&query, &Page { sort: Vec::new(), after: None, limit: 1 })?;
-        Ok(found.first().map(|on_page| on_page.address))
-    }
-
     fn read_digest(&self, key: &str) -> Result<Option<u64>, TantivyError> {
-        let Some(address) = self.address(key)? else { return Ok(None) };
-        let column = self.searcher.segment_reader(address.segment_ord).fast_fields().u64(DIGEST)?;
-        Ok(column.first(address.doc_id))
+        let term = Term::from_field_text(self.parts.built.key, key);
+        for segment in self.searcher.segment_readers() {
+            let keyed = segment.inverted_index(self.parts.built.key)?;
+            let Some(documents) = keyed.read_postings(&term, IndexRecordOption::Basic)? else { continue };
+            if let Some(document) = alive(segment, documents).next() {
+                return Ok(segment.fast_fields().u64(DIGEST)?.first(document));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::columnar::{ColumnValues, StrColumn};
-use tantivy::{DocAddress, DocId, Score, SegmentOrdinal, SegmentReader, i64_to_u64};
+use tantivy::{DocId, Score, SegmentOrdinal, SegmentReader, i64_to_u64};
 
 use crate::request::{Direction, Place, Sort, SortValue};
 use crate::schema::KEY;
@@ -27,14 +27,7 @@ pub(crate) struct Page {
     pub(crate) limit: usize,
 }
 
-/// A document on a page.
-pub(crate) struct OnPage {
-    pub(crate) place: Place,
-    pub(crate) address: DocAddress,
-}
-
 pub(crate) struct SegmentPage {
-    segment: SegmentOrdinal,
     parts: Vec<Part>,
     key: Option<StrColumn>,
     after: Option<Rank>,
@@ -50,10 +43,10 @@ enum Part {
 }
 
 impl Collector for Page {
-    type Fruit = Vec<OnPage>;
+    type Fruit = Vec<Place>;
     type Child = SegmentPage;
 
-    fn for_segment(&self, segment: SegmentOrdinal, reader: &SegmentReader) -> tantivy::Result<SegmentPage> {
+    fn for_segment(&self, _: SegmentOrdinal, reader: &SegmentReader) -> tantivy::Result<SegmentPage> {
         let columns = reader.fast_fields();
         let mut parts = Vec::with_capacity(self.sort.len());
         for sort in &self.sort {
@@ -67,26 +60,26 @@ impl Collector for Page {
         }
         let key = columns.str(KEY)?;
         let after = self.after.as_ref().map(|place| rank_of(place, &parts, key.as_ref())).transpose()?;
-        Ok(SegmentPage { segment, parts, key, after, limit: self.limit, best: BinaryHeap::new() })
+        Ok(SegmentPage { parts, key, after, limit: self.limit, best: BinaryHeap::new() })
     }
 
     fn requires_scoring(&self) -> bool {
         self.sort.contains(&Sort::Relevance)
     }
 
-    fn merge_fruits(&self, segments: Vec<tantivy::Result<Vec<OnPage>>>) -> tantivy::Result<Vec<OnPage>> {
+    fn merge_fruits(&self, segments: Vec<tantivy::Result<Vec<Place>>>) -> tantivy::Result<Vec<Place>> {
         let mut all = Vec::new();
         for segment in segments {
             all.extend(segment?);
         }
-        all.sort_by(|one, other| in_order(&self.sort, &one.place, &other.place));
+        all.sort_by(|one, other| in_order(&self.sort, one, other));
         all.truncate(self.limit);
         Ok(all)
     }
 }
 
 impl SegmentCollector for SegmentPage {
-    type Fruit = tantivy::Result<Vec<OnPage>>;
+    type Fruit = tantivy::Result<Vec<Place>>;
 
     fn collect(&mut self, doc: DocId, score: Score) {
         let rank = self.rank(doc, score);
@@ -104,7 +97,7 @@ impl SegmentCollector for SegmentPage {
 
     fn harvest(mut self) -> Self::Fruit {
         let best = std::mem::take(&mut self.best).into_sorted_vec();
-        best.into_iter().map(|(rank, doc)| self.on_page(&rank, doc)).collect()
+        best.into_iter().map(|(rank, doc)| self.place(&rank, doc)).collect()
     }
 }
 
@@ -123,7 +116,7 @@ impl SegmentPage {
         rank
     }
 
-    fn on_page(&self, rank: &Rank, doc: DocId) -> tantivy::Result<OnPage> {
+    fn place(&self, rank: &Rank, doc: DocId) -> tantivy::Result<Place> {
         let mut values = Vec::with_capacity(self.parts.len());
         for (part, rank) in self.parts.iter().zip(rank) {
             values.push(match part {
@@ -133,7 +126,7 @@ impl SegmentPage {
             });
         }
         let key = text(self.key.as_ref(), doc)?.unwrap_or_default();
-        Ok(OnPage { place: Place { values, key }, address: DocAddress::new(self.segment, doc) })
+        Ok(Place { values, key })
     }
 }
 
