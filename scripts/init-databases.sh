@@ -6,4 +6,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 case "${1:-}" in -h | --help) usage; exit ;; esac
-madrigal init --no-input ${1:+--data "$1"}
+madrigal init --no-input ${1:+--data "$(named "$1")"}

@@ -14,6 +14,11 @@ madrigal() {
   fi
 }
 
+# A path that the caller named, who may stand elsewhere: each script goes to the checkout first.
+named() {
+  case $1 in /*) echo "$1" ;; *) echo "$OLDPWD/$1" ;; esac
+}
+
 # Prints the comment at the head of the script that calls it.
 usage() {
   sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"

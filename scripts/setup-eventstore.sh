@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 case "${1:-}" in -h | --help) usage; exit ;; esac
-data=${1:-${MADRIGAL_DATA:-data}}
+data=${MADRIGAL_DATA:-data}
+[ $# -eq 0 ] || data=$(named "$1")
 [ -f "$data/FORMAT" ] || madrigal init --no-input --data "$data" >/dev/null
 madrigal doctor --repair --no-input --data "$data"

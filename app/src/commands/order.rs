@@ -13,8 +13,7 @@ use crate::output::{self, Format};
 const MAX_PAGE: usize = 200;
 /// The largest quantity of a product in an order.
 const MAX_QUANTITY: u32 = 1_000_000;
-const COLUMNS: &[&str] =
-    &["orderId", "userId", "currentStatus", "summary/finalAmount", "summary/currency", "lastUpdated"];
+const COLUMNS: &[&str] = &["orderId", "userId", "currentStatus", "summary/finalAmount", "currency", "lastUpdated"];
 
 pub(super) async fn run(shop: &Shop, format: Format, command: OrderCommand) -> anyhow::Result<()> {
     let order = match command {

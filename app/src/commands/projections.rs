@@ -45,7 +45,14 @@ pub(super) async fn run(shop: &Shop, format: Format, command: ProjectionsCommand
             Ok(())
         }
         ProjectionsCommand::Retry { named, key } => {
-            tell(format, &post(shop, &named, "/parked/retry", &json!({ "key": key })).await?)
+            let report = post(shop, &named, "/parked/retry", &json!({ "key": key })).await?;
+            tell(format, &report)?;
+            match report["waiting"].as_u64() {
+                None | Some(0) => Ok(()),
+                Some(waiting) => {
+                    anyhow::bail!("{waiting} of {key} still wait: {}", report["cause"].as_str().unwrap_or_default())
+                }
+            }
         }
         ProjectionsCommand::Skip { named, key, reason } => {
             tell(format, &post(shop, &named, "/parked/skip", &json!({ "key": key, "reason": reason })).await?)
@@ -68,7 +75,7 @@ async fn list(shop: &Shop, format: Format) -> anyhow::Result<()> {
         "generation",
         "lag/events",
         "parkedKeys",
-        "candidate/state",
+        "candidate/state=candidate",
         "candidate/secondsLeft",
         "candidate/compared/verdict",
     ];
