@@ -18,7 +18,7 @@ use crate::row::{Detail, Row};
 pub use damage::{Damage, Planted};
 pub use description::{SetDescription, SetKind};
 pub use reach::{Reached, reach};
-pub use reads::{Changed, ChunkDigest, Cut, DigestAsk, Digests, PageRead, RowsRead};
+pub use reads::{Changed, ChunkDigest, Cut, DigestAsk, Digests, PageRead, RowsRead, of_versions};
 pub use repairs::{RepairRow, Repaired, Seen};
 
 /// The most rows that are read at once.

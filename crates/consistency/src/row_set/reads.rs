@@ -1,6 +1,6 @@
 //! What is asked of a set, rows and digests, and what is answered.
 
-use madrigal_core::PositionToken;
+use madrigal_core::{PositionToken, RowVersion};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
@@ -81,6 +81,14 @@ pub struct RowsRead {
     pub rows: Vec<Row>,
     /// See [`super::RowSet::position`].
     pub position: PositionToken,
+}
+
+/// Of the row after each change those of these versions: what an owner that has all of them answers about its history. `None`
+/// where there are more than [`super::MAX_PAGE`].
+pub fn of_versions(rows: Vec<Row>, first: RowVersion, last: RowVersion) -> Option<Vec<Row>> {
+    let within = |row: &Row| row.version.is_some_and(|version| (first..=last).contains(&version));
+    let rows: Vec<Row> = rows.into_iter().filter(within).collect();
+    (rows.len() <= super::MAX_PAGE).then_some(rows)
 }
 
 /// Rows that were changed lately.

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use madrigal_consistency::row_set::{MAX_PAGE, PageRead};
+use madrigal_consistency::row_set::{MAX_PAGE, PageRead, of_versions};
 use madrigal_consistency::{Changed, Content, Detail, Row, RowSet, SetDescription};
 use madrigal_core::{Fault, PositionToken, RecordedEvent, RowVersion, StreamVersion};
 use madrigal_sqlite::StreamIndex;
 
 use super::remembered::Remembered;
-use super::streams::{READS_AT_ONCE, changed, events, position, within};
+use super::streams::{READS_AT_ONCE, changed, events, position};
 use crate::domain::{Stock, StockEvent};
 
 /// The fields of a stock's content.
@@ -185,7 +185,7 @@ impl RowSet for StockEvents {
 
     async fn history(&self, key: &str, first: RowVersion, last: RowVersion) -> Result<Option<Vec<Row>>, Fault> {
         let from = self.kept.up_to(key, StreamVersion(first.count()));
-        Ok(within(self.told(key, from).await?, first, last))
+        Ok(of_versions(self.told(key, from).await?, first, last))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use madrigal_consistency::row_set::{MAX_PAGE, PageRead};
+use madrigal_consistency::row_set::{MAX_PAGE, PageRead, of_versions};
 use madrigal_consistency::{Changed, Content, Detail, Row, RowSet, SetDescription};
 use madrigal_core::{Fault, PositionToken, RecordedEvent, RowVersion, StreamName, StreamVersion};
 use madrigal_event_store::{changed_streams, whole_stream};
@@ -98,12 +98,6 @@ pub(super) async fn changed(
 ) -> Result<Changed, Fault> {
     let (keys, through) = changed_streams(&**index.store(), category, after.as_ref(), limit).await?;
     Ok(Changed { keys: keys.into_iter().collect(), through })
-}
-
-pub(super) fn within(rows: Vec<Row>, first: RowVersion, last: RowVersion) -> Option<Vec<Row>> {
-    let within = |row: &Row| row.version.is_some_and(|version| (first..=last).contains(&version));
-    let rows: Vec<Row> = rows.into_iter().filter(within).collect();
-    (rows.len() <= MAX_PAGE).then_some(rows)
 }
 
 impl ProductEvents {
@@ -223,6 +217,6 @@ impl RowSet for ProductEvents {
     }
 
     async fn history(&self, key: &str, first: RowVersion, last: RowVersion) -> Result<Option<Vec<Row>>, Fault> {
-        Ok(within(self.told(key).await?, first, last))
+        Ok(of_versions(self.told(key).await?, first, last))
     }
 }

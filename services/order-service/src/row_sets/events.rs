@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use madrigal_consistency::row_set::{MAX_PAGE, PageRead};
+use madrigal_consistency::row_set::{PageRead, of_versions};
 use madrigal_consistency::{Changed, Detail, Row, RowSet, SetDescription};
 use madrigal_core::{Fault, PositionToken, RecordedEvent, RowVersion, StreamName, StreamVersion};
 use madrigal_event_store::{changed_streams, whole_stream};
@@ -97,8 +97,6 @@ impl RowSet for OrderEvents {
 
     async fn history(&self, key: &str, first: RowVersion, last: RowVersion) -> Result<Option<Vec<Row>>, Fault> {
         let rows = rows_of(key, &self.stream(key).await?);
-        let within = |row: &Row| row.version.is_some_and(|version| (first..=last).contains(&version));
-        let rows: Vec<Row> = rows.into_iter().filter(within).collect();
-        Ok((rows.len() <= MAX_PAGE).then_some(rows))
+        Ok(of_versions(rows, first, last))
     }
 }
