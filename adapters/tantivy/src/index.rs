@@ -9,8 +9,8 @@ use madrigal_projection::Checkpoint;
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{
-    DocAddress, DocId, DocSet, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, SegmentReader, TERMINATED,
-    TantivyError, Term, columnar,
+    DocAddress, DocId, DocSet, Index, IndexReader, IndexWriter, InvertedIndexReader, ReloadPolicy, Searcher,
+    SegmentReader, TERMINATED, TantivyError, Term, columnar,
 };
 
 use crate::facets::Counting;
@@ -393,14 +393,11 @@ impl Snapshot {
             let keyed = segment.inverted_index(self.parts.built.key)?;
             let mut columns = None;
             for (key, shown) in keys.iter().zip(&mut shown) {
-                let term = Term::from_field_text(self.parts.built.key, key);
-                let Some(documents) = keyed.read_postings(&term, IndexRecordOption::Basic)? else { continue };
-                for document in alive(segment, documents) {
-                    if columns.is_none() {
-                        columns = Some(self.columns(segment)?);
-                    }
-                    *shown = columns.as_deref().map(|columns| read_columns(columns, document)).transpose()?;
+                let Some(document) = self.document(segment, &keyed, key)? else { continue };
+                if columns.is_none() {
+                    columns = Some(self.columns(segment)?);
                 }
+                *shown = columns.as_deref().map(|columns| read_columns(columns, document)).transpose()?;
             }
         }
         Ok(shown)
@@ -423,15 +420,25 @@ impl Snapshot {
     }
 
     fn read_digest(&self, key: &str) -> Result<Option<u64>, TantivyError> {
-        let term = Term::from_field_text(self.parts.built.key, key);
         for segment in self.searcher.segment_readers() {
             let keyed = segment.inverted_index(self.parts.built.key)?;
-            let Some(documents) = keyed.read_postings(&term, IndexRecordOption::Basic)? else { continue };
-            if let Some(document) = alive(segment, documents).next() {
+            if let Some(document) = self.document(segment, &keyed, key)? {
                 return Ok(segment.fast_fields().u64(DIGEST)?.first(document));
             }
         }
         Ok(None)
+    }
+
+    /// The document of a key in a segment, whose keys these are. A key has one that is not deleted at most.
+    fn document(
+        &self,
+        segment: &SegmentReader,
+        keyed: &InvertedIndexReader,
+        key: &str,
+    ) -> Result<Option<DocId>, TantivyError> {
+        let term = Term::from_field_text(self.parts.built.key, key);
+        let documents = keyed.read_postings(&term, IndexRecordOption::Basic)?;
+        Ok(documents.and_then(|documents| alive(segment, documents).next()))
     }
 }
 
