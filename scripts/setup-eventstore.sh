@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 case "${1:-}" in -h | --help) usage; exit ;; esac
-data=${MADRIGAL_DATA:-data}
-[ $# -eq 0 ] || data=$(named "$1")
+data=${1:+$(named "$1")}
+data=${data:-${MADRIGAL_DATA:-data}}
 [ -f "$data/FORMAT" ] || madrigal init --no-input --data "$data" >/dev/null
 madrigal doctor --repair --no-input --data "$data"

@@ -5,6 +5,7 @@ use std::time::Duration;
 use madrigal_core::tasks;
 use serde_json::{Value, json};
 
+use super::sync::still_waiting;
 use crate::cli::{Named, ProjectionsCommand};
 use crate::client::Shop;
 use crate::exit::Ended;
@@ -49,9 +50,7 @@ pub(super) async fn run(shop: &Shop, format: Format, command: ProjectionsCommand
             tell(format, &report)?;
             match report["waiting"].as_u64() {
                 None | Some(0) => Ok(()),
-                Some(waiting) => {
-                    anyhow::bail!("{waiting} of {key} still wait: {}", report["cause"].as_str().unwrap_or_default())
-                }
+                Some(_) => Err(still_waiting(&key, &report)),
             }
         }
         ProjectionsCommand::Skip { named, key, reason } => {

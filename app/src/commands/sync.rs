@@ -14,6 +14,8 @@ use crate::output::{self, Format};
 mod parked;
 mod rebuild;
 
+pub(super) use parked::still_waiting;
+
 pub(super) async fn run(shop: &Shop, format: Format, command: SyncCommand) -> anyhow::Result<()> {
     match command {
         SyncCommand::Connectors { declare: None, remove: None } => {

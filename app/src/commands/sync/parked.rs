@@ -94,9 +94,11 @@ fn shown(format: Format, id: &str, settled: &[Value]) -> anyhow::Result<()> {
 fn waiting(settled: &[Value]) -> anyhow::Result<()> {
     match settled.iter().find(|one| one["cause"].is_string()) {
         None => Ok(()),
-        Some(one) => {
-            let text = |field: &str| one[field].as_str().unwrap_or_default();
-            anyhow::bail!("{} of {} still wait: {}", one["waiting"], text("id"), text("cause"))
-        }
+        Some(one) => Err(still_waiting(one["id"].as_str().unwrap_or_default(), one)),
     }
+}
+
+/// Says how many changes of a key or a lane still wait, and for what.
+pub(in crate::commands) fn still_waiting(of: &str, report: &Value) -> anyhow::Error {
+    anyhow::anyhow!("{} of {of} still wait: {}", report["waiting"], report["cause"].as_str().unwrap_or_default())
 }
