@@ -316,6 +316,18 @@ fn put_together(timestamp: Timestamp, all: impl Iterator<Item = Checked>) -> Hea
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_view_is_healthy_only_while_it_goes_on_and_nothing_is_parked() {
+        let said = |stalled, parked| {
+            let check = Check::view("orderView", 7, stalled, parked);
+            (check.status, check.detail)
+        };
+        assert_eq!(said(false, 0), (Status::Healthy, "7 events behind".to_owned()));
+        assert_eq!(said(true, 0), (Status::Degraded, "stalled, 7 events behind".to_owned()));
+        assert_eq!(said(false, 2), (Status::Degraded, "7 events behind, 2 keys parked".to_owned()));
+        assert_eq!(said(true, 2), (Status::Degraded, "stalled, 7 events behind, 2 keys parked".to_owned()));
+    }
+
     #[tokio::test]
     async fn the_worst_counts_and_an_optional_service_degrades_at_most() {
         let health = Health::new(Host::seeded(1));
